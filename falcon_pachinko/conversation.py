@@ -1,0 +1,322 @@
+"""One connection and its resource, from handshake to goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+from typing import TYPE_CHECKING
+
+import falcon
+from falcon import WebSocketDisconnected
+
+from falcon_pachinko.dispatch import explain
+from falcon_pachinko.errors import ConnectError
+from falcon_pachinko.hooks import ConnectionContext
+from falcon_pachinko.hooks import MessageContext
+from falcon_pachinko.inbox import ABNORMAL
+from falcon_pachinko.inbox import Inbox
+from falcon_pachinko.inbox import tap_send
+from falcon_pachinko.resource import hooks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Sequence
+
+    from falcon.asgi import Request
+
+    from falcon_pachinko.dispatch import Dispatch
+    from falcon_pachinko.hooks import Hooks
+    from falcon_pachinko.hooks import MessageHook
+    from falcon_pachinko.inbox import Send
+    from falcon_pachinko.protocols import WebSocketLike
+    from falcon_pachinko.resource import WebSocketResource
+
+__all__ = ["Conversation", "serve"]
+
+_logger = logging.getLogger("falcon_pachinko")
+_farewells: set[asyncio.Task[None]] = set()  # a loop holds its tasks by weak reference only
+
+_FORBIDDEN = 3403  # Falcon's close code for an HTTP 403
+_SERVER_ERROR = 1011
+_UNSENDABLE = (1005, ABNORMAL)  # how a connection can end, but cannot be closed
+_DENIAL = "websocket.http.response"
+
+
+async def serve(
+    resource: WebSocketResource,
+    req: Request,
+    ws: WebSocketLike,
+    params: dict[str, Any],
+    *,
+    subprotocol: str | None = None,
+    original: WebSocketLike | None = None,
+    hooks: Sequence[Hooks] = (),
+) -> None:
+    """Serve one connection with a resource.
+
+    Args:
+        resource: A fresh resource.
+        req: Falcon's request of the handshake.
+        ws: The connection.
+        params: The path parameters, converted.
+        subprotocol: What was negotiated.
+        original: The connection that ``ws`` stands in for, whose handshake and close follow
+            it.
+        hooks: The hooks of the routers, outermost first; the resource's own come inside.
+    """
+    hooks = [*hooks, *hooks_of(type(resource))]
+    resource.req = req
+    resource.ws = ws
+    resource.params = params
+    resource.state = {}
+    resource.subprotocol = subprotocol
+    conversation = Conversation(
+        resource, original or ws, [h for each in hooks for h in each.message]
+    )
+    resource._conversation = conversation  # noqa: SLF001
+    connection_hooks = [hook for each in hooks for hook in each.connection]
+    try:
+        if not connection_hooks:
+            await conversation.run()
+            return
+        context = ConnectionContext(req, ws, resource, params)
+        async with AsyncExitStack() as stack:
+            for hook in connection_hooks:
+                await stack.enter_async_context(hook(context))
+            await conversation.run()
+    except WebSocketDisconnected:
+        # The peer left while something was being sent to it: a normal end.
+        pass
+    except falcon.HTTPError as error:
+        conversation.refuse_with(error)
+        raise
+    if conversation.failed and not conversation.inbox.ended:
+        # A hook swallowed the error; the peer must not take the end for a normal one.
+        await ws.close(_SERVER_ERROR)
+
+
+class Conversation:
+    """One connection while it is served.
+
+    Attributes:
+        inbox: The frames of the connection, and the record of how it ended.
+        unhandled: How many frames the default ``on_unhandled`` has counted.
+        failed: Whether a handler raised.
+    """
+
+    __slots__ = ("_hooks", "_original", "_reasons", "_resource", "failed", "inbox", "unhandled")
+
+    def __init__(
+        self,
+        resource: WebSocketResource,
+        original: WebSocketLike,
+        hooks: Sequence[MessageHook],
+    ) -> None:
+        self._resource = resource
+        self._original = original
+        self._hooks = hooks
+        self._reasons: Counter[str] = Counter()
+        self.inbox = Inbox(resource.ws)
+        if original is not resource.ws:
+            tap_send(original, self.inbox.watch)
+        self.unhandled = 0
+        self.failed = False
+
+    async def accept(
+        self, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
+    ) -> None:
+        """Accept the connection, and the one that it stands in for."""
+        resource = self._resource
+        for connection in (resource.ws, self._original):
+            if connection.unaccepted:
+                await connection.accept(resource.subprotocol, headers)
+        self.inbox.start()
+
+    def refuse_with(self, error: falcon.HTTPError) -> None:
+        """Have the handshake refused with an HTTP response, where the server can send one.
+
+        The refusal itself stays with Falcon's error handlers; only the close event that
+        they send before accept is put in other words (ASGI, "Websocket Denial Response").
+        """
+        extensions = self._resource.req.scope.get("extensions") or {}
+        if _DENIAL in extensions:
+            self.inbox.deny = partial(_deny, error)
+
+    async def run(self) -> None:
+        """Run the connection from handshake to goodbye.
+
+        Raises:
+            Exception: Whatever a handler raised. The goodbye is then said when Falcon's
+                error handlers have closed the connection.
+        """
+        inbox = self.inbox
+        try:
+            await self._talk()
+        except Exception:
+            self.failed = True
+            if inbox.accepted:
+                self._part_later()
+            raise
+        except asyncio.CancelledError:
+            # The server takes the connection down, and this task with it.
+            if inbox.accepted:
+                await self._part()
+            raise
+        if inbox.accepted:
+            inbox.stop()
+            await self._goodbye()
+
+    async def _talk(self) -> None:
+        inbox = self.inbox
+        ws = self._resource.ws
+        if inbox.accepted:
+            inbox.start()
+        try:
+            await self._handshake()
+            if inbox.accepted:
+                await self._receive()
+        except WebSocketDisconnected:
+            # The peer left during the handshake.
+            if inbox.accepted and ws.closed:
+                await inbox.drain()
+        if inbox.accepted and not inbox.ended:
+            await ws.close()
+
+    async def _handshake(self) -> None:
+        resource = self._resource
+        ws = resource.ws
+        verdict = await resource.on_connect(resource.req, ws, **resource.params)
+        if self.inbox.close_code is not None:
+            return
+        if verdict is False:
+            await ws.close(_FORBIDDEN)
+        elif verdict is True or (verdict is None and not ws.unaccepted):
+            await self.accept()
+        else:
+            what = " without having accepted the connection" if ws.unaccepted else ""
+            raise ConnectError(
+                f"{type(resource).__name__}.on_connect returned {verdict!r}{what}.\n"
+                "Hint: return True to accept, False to refuse, or accept first with: "
+                "await self.accept()"
+            )
+
+    async def _receive(self) -> None:
+        resource = self._resource
+        dispatch: Dispatch = resource._dispatch  # type: ignore[assignment]  # noqa: SLF001
+        decode = dispatch.decode
+        handlers = dispatch.handlers
+        hooks = self._hooks
+        inbox = self.inbox
+        frames = inbox.frames
+        ws = resource.ws
+        while inbox.close_code is None and (frames or await inbox.more()):
+            frame = inbox.pop()
+            try:
+                try:
+                    message = decode(frame)
+                except Exception as error:  # noqa: BLE001 - a __post_init__ may raise anything
+                    await self._invalid(dispatch, frame, error)
+                    continue
+                name = handlers.get(type(message))
+                if hooks:
+                    await self._handle_inside_hooks(name, frame, message)
+                elif name is not None:
+                    await getattr(resource, name)(ws, message)
+                else:
+                    await resource.on_unhandled(ws, frame)
+            except WebSocketDisconnected:
+                # The peer has left, and what it said before is still served. If it has not
+                # left, the handler means to end the connection.
+                if not ws.closed:
+                    return
+
+    async def _invalid(self, dispatch: Dispatch, frame: str | bytes, error: Exception) -> None:
+        resource = self._resource
+        invalid = explain(dispatch.schema, frame, error)
+        self._reasons[invalid.reason] += 1
+        if invalid.reason == "schema_error" and self._reasons["schema_error"] == 1:
+            # A peer that has found out must not be able to fill the log.
+            _logger.error(
+                "%s: a Struct of the schema failed while it was decoded",
+                type(resource).__name__,
+                exc_info=error,
+            )
+        await resource.on_invalid(resource.ws, frame, invalid)
+
+    async def _handle_inside_hooks(
+        self, name: str | None, frame: str | bytes, message: Any
+    ) -> None:
+        resource = self._resource
+        context = MessageContext(resource.req, resource.ws, resource, message)
+        async with AsyncExitStack() as stack:
+            for hook in self._hooks:
+                await stack.enter_async_context(hook(context))
+            if name is not None:
+                await getattr(resource, name)(resource.ws, message)
+            else:
+                await resource.on_unhandled(resource.ws, frame)
+
+    async def _goodbye(self) -> None:
+        resource = self._resource
+        code = self.inbox.code
+        if self.unhandled:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in self._reasons.items())
+            _logger.warning(
+                "%s: %d frames of a connection were not handled (%s)",
+                type(resource).__name__,
+                self.unhandled,
+                reasons or "no handler for their tag",
+            )
+        try:
+            await resource.on_disconnect(resource.ws, code)
+        finally:
+            if self._original is not resource.ws:
+                for connection in (resource.ws, self._original):
+                    if not connection.closed:
+                        await connection.close(_SERVER_ERROR if code in _UNSENDABLE else code)
+
+    def _part_later(self) -> None:
+        """Say goodbye when Falcon's error handlers have ended the connection.
+
+        They may leave it as it is: then the server ends it when the application returns.
+        """
+        owner: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
+        owner.add_done_callback(self.inbox.abandon)
+        farewell = asyncio.create_task(self._part(owner), name="falcon_pachinko farewell")
+        _farewells.add(farewell)
+        farewell.add_done_callback(_farewells.discard)
+
+    async def _part(self, owner: asyncio.Task[Any] | None = None) -> None:
+        """Say goodbye where nobody hears what ``on_disconnect`` raises."""
+        inbox = self.inbox
+        if owner is not None:
+            await inbox.drain()
+            owner.remove_done_callback(inbox.abandon)
+        inbox.stop()
+        try:
+            await self._goodbye()
+        except WebSocketDisconnected:
+            pass
+        except Exception:
+            _logger.exception("%s.on_disconnect failed", type(self._resource).__name__)
+
+
+async def _deny(error: falcon.HTTPError, send: Send) -> None:
+    body = error.to_json()
+    given = error.headers or {}
+    items = given.items() if isinstance(given, Mapping) else given
+    own = {"content-length": str(len(body)), "content-type": falcon.MEDIA_JSON}
+    headers = [pair for pair in items if pair[0].lower() not in own] + list(own.items())
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": error.status_code,
+            "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers],
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": body})

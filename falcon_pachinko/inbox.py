@@ -1,0 +1,264 @@
+"""The frames of one connection in order of arrival, and the record of how it ended.
+
+Falcon reads ahead too, but sees a disconnect only while few frames are unread; its
+``close()`` ends that reading before anything else, so that a receiver learns of code 1000
+whatever the code, and of a disconnect even if the close then fails; and its public methods
+lose a frame of the kind that was not asked for. So each connection has one reader of ours in
+the place of Falcon's, from accept to the end, and the record of who closed with which code
+is taken from the events themselves.
+
+The reader is a task, a deque and one future. Reader and consumer never wait at the same
+time (one waits while the deque is full, the other while it is empty), so one future serves
+both.
+"""
+
+# ruff: noqa: SLF001 - the one module that reaches below Falcon's public API
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+from typing import TYPE_CHECKING
+
+import msgspec
+from falcon import WebSocketDisconnected
+from falcon.asgi import WebSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from collections.abc import Callable
+
+    from falcon_pachinko.protocols import WebSocketLike
+
+    Event = Any  # an ASGI event; Falcon's own type for it is private
+    Receive = Callable[[], Awaitable[Event]]
+    Send = Callable[[Event], Awaitable[None]]
+    Watch = Callable[[Event, Send], Awaitable[None]]
+
+__all__ = ["ABNORMAL", "MAX_UNREAD", "Inbox", "tap_receive", "tap_send"]
+
+MAX_UNREAD = 32
+"""How many frames are read ahead of the handlers; a disconnect behind them is seen."""
+
+ABNORMAL = 1006
+"""The code of a connection that ended without a close frame (RFC 6455, section 7.1.5)."""
+
+_NO_STATUS = 1005  # a close frame without a code; also ASGI's default
+
+
+def tap_send(ws: WebSocketLike, watch: Watch) -> None:
+    """Give ``watch`` each accept and close event on its way to the server.
+
+    It also gets the function that sends the event. This and ``tap_receive`` are all that
+    reaches below Falcon's public API; of any other ``WebSocketLike`` nothing is seen.
+    """
+    if isinstance(ws, WebSocket):
+        send = ws._asgi_send
+
+        def watched(event: Event) -> Awaitable[None]:
+            return send(event) if event["type"] == "websocket.send" else watch(event, send)
+
+        ws._asgi_send = watched
+
+
+def tap_receive(ws: WebSocketLike, instead: Receive) -> Receive:
+    """Return a function that receives the next frame's event, text or binary.
+
+    It raises ``WebSocketDisconnected`` at the end, of which Falcon is told. Falcon does not
+    read ahead any more, and its own ``receive_*`` methods call ``instead``.
+
+    A connection that was accepted before it came here is read through what Falcon has
+    read ahead. Any other ``WebSocketLike`` is read through ``receive_media``: ``str`` and
+    ``bytes`` are frames as they stand, another object is encoded again.
+    """
+    if not isinstance(ws, WebSocket):
+        return lambda: _receive_media(ws)
+    if not ws.unaccepted:
+        return ws._receive
+    reader = ws._buffered_receiver
+    reader._max_queue = 0
+    receive = reader._asgi_receive
+    ws._asgi_receive = instead
+
+    async def tapped() -> Event:
+        event = await receive()
+        if event["type"] == "websocket.disconnect":
+            code = event.get("code") or _NO_STATUS
+            reader.client_disconnected_code = code
+            reader.client_disconnected = True
+            raise WebSocketDisconnected(code)
+        return event
+
+    return tapped
+
+
+async def _receive_media(ws: WebSocketLike) -> Event:
+    media = await ws.receive_media()
+    if isinstance(media, bytes):
+        return {"bytes": media}
+    return {"text": media if isinstance(media, str) else msgspec.json.encode(media).decode()}
+
+
+class Inbox:
+    """What has arrived on one connection, and how it ended.
+
+    Attributes:
+        frames: The unread frames, the oldest first; ``pop`` takes one.
+        accepted: Whether the handshake was accepted.
+        close_code: The code with which the application closed, from the moment it did.
+        lost_code: The code with which the peer ended the connection, once that is read.
+        deny: Called with the function that sends to the server, in place of the close event
+            that refuses the handshake.
+    """
+
+    __slots__ = (
+        "_failure",
+        "_receive",
+        "_task",
+        "_waiter",
+        "accepted",
+        "close_code",
+        "deny",
+        "frames",
+        "lost_code",
+    )
+
+    def __init__(self, ws: WebSocketLike) -> None:
+        self.frames: deque[str | bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None  # who waits, if somebody does
+        self._task: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None  # what the transport raised
+        # An injected connection may have been accepted before it came here.
+        self.accepted = not (ws.unaccepted or ws.closed)
+        self.close_code: int | None = None
+        self.lost_code: int | None = None
+        self.deny: Callable[[Send], Awaitable[None]] | None = None
+        self._receive = tap_receive(ws, self.receive)
+        tap_send(ws, self.watch)
+
+    async def watch(self, event: Event, send: Send) -> None:
+        """Send an accept or close event, and keep a record of it."""
+        if event["type"] == "websocket.accept":
+            await send(event)
+            self.start()
+            return
+        self.close_code = event["code"]
+        try:
+            if self.deny is None or self.accepted:
+                await send(event)
+            else:
+                await self.deny(send)
+        except OSError:
+            # The peer was faster (ASGI 2.4): the reader is about to see how it left.
+            self.close_code = None
+        self._wake()
+
+    @property
+    def ended(self) -> bool:
+        """Whether either side is known to have ended the connection."""
+        return self.close_code is not None or self.lost_code is not None
+
+    @property
+    def code(self) -> int:
+        """The code with which the connection ended, whoever ended it first."""
+        if self.close_code is not None:
+            return self.close_code
+        return ABNORMAL if self.lost_code is None else self.lost_code
+
+    def start(self) -> None:
+        """Start to read, once. The connection has been accepted."""
+        self.accepted = True
+        if self._task is None:
+            self._task = asyncio.create_task(self._read(), name="falcon_pachinko reader")
+
+    def stop(self) -> None:
+        """Stop to read."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def abandon(self, _: object = None) -> None:
+        """Take note that nobody will end the connection any more."""
+        self._lose(ABNORMAL)
+
+    async def more(self) -> bool:
+        """Wait for a frame; False when none will come.
+
+        Raises:
+            Exception: What the transport raised, if not a disconnect, after the frames
+                before it.
+        """
+        while not self.frames:
+            if self.ended:
+                return False
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+        return True
+
+    def pop(self) -> str | bytes:
+        """Return the oldest unread frame."""
+        frame = self.frames.popleft()
+        if self._waiter is not None:
+            self._wake()
+        return frame
+
+    async def receive(self) -> Event:
+        """Return the next event: what Falcon's ``receive_*`` methods call.
+
+        A handler that calls one of them gets the next frame, in the order of arrival.
+        """
+        if not await self.more():
+            return {"type": "websocket.disconnect", "code": self.code}
+        frame = self.pop()
+        kind = "text" if isinstance(frame, str) else "bytes"
+        return {"type": "websocket.receive", kind: frame}
+
+    async def drain(self) -> None:
+        """Discard frames until the connection has ended."""
+        try:
+            while await self.more():
+                self.pop()
+        except Exception:  # noqa: BLE001 - a transport in no state to tell a code
+            self._lose(ABNORMAL)
+
+    async def _read(self) -> None:
+        frames = self.frames
+        receive = self._receive
+        try:
+            while True:
+                event = await receive()
+                text = event.get("text")
+                frames.append(event.get("bytes") or b"" if text is None else text)
+                if self._waiter is not None:
+                    self._wake()
+                while len(frames) > MAX_UNREAD:
+                    await self._wait()
+        except WebSocketDisconnected as error:
+            self._lose(error.code)
+        except Exception as error:  # noqa: BLE001 - more() raises it
+            self._failure = error
+            self._wake()
+
+    def _lose(self, code: int) -> None:
+        if self.lost_code is None:
+            self.lost_code = code
+        self._wake()
+
+    async def _wait(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            raise RuntimeError(
+                "Two tasks wait for the next frame of one connection.\n"
+                "Hint: the receive loop reads it and calls the handlers; a task of yours can "
+                "be given messages by them, through an asyncio.Queue for example."
+            )
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            # Before the one who waits runs again, the other may already be waiting.
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
