@@ -20,7 +20,6 @@ from falcon_pachinko.hooks import ConnectionContext
 from falcon_pachinko.hooks import MessageContext
 from falcon_pachinko.inbox import ABNORMAL
 from falcon_pachinko.inbox import Inbox
-from falcon_pachinko.inbox import tap_send
 from falcon_pachinko.resource import hooks_of
 
 if TYPE_CHECKING:
@@ -109,7 +108,16 @@ class Conversation:
         failed: Whether a handler raised.
     """
 
-    __slots__ = ("_hooks", "_original", "_reasons", "_resource", "failed", "inbox", "unhandled")
+    __slots__ = (
+        "_follower",
+        "_hooks",
+        "_original",
+        "_reasons",
+        "_resource",
+        "failed",
+        "inbox",
+        "unhandled",
+    )
 
     def __init__(
         self,
@@ -122,8 +130,7 @@ class Conversation:
         self._hooks = hooks
         self._reasons: Counter[str] = Counter()
         self.inbox = Inbox(resource.ws)
-        if original is not resource.ws:
-            tap_send(original, self.inbox.watch)
+        self._follower: asyncio.Task[None] | None = None
         self.unhandled = 0
         self.failed = False
 
@@ -132,10 +139,21 @@ class Conversation:
     ) -> None:
         """Accept the connection, and the one that it stands in for."""
         resource = self._resource
-        for connection in (resource.ws, self._original):
-            if connection.unaccepted:
-                await connection.accept(resource.subprotocol, headers)
+        if resource.ws.unaccepted:
+            await resource.ws.accept(resource.subprotocol, headers)
+        original = self._original
+        if original.unaccepted:
+            following = self._follow(Inbox(original))
+            self._follower = asyncio.create_task(following, name="falcon_pachinko follower")
+            await original.accept(resource.subprotocol, headers)
         self.inbox.start()
+
+    async def _follow(self, original: Inbox) -> None:
+        """End this connection as the one ends that it stands in for."""
+        await original.drain()
+        if original.close_code is not None:
+            self.inbox.close_code = original.close_code
+        self.inbox.lose(original.code)
 
     def refuse_with(self, error: falcon.HTTPError) -> None:
         """Have the handshake refused with an HTTP response, where the server can send one.
@@ -275,7 +293,8 @@ class Conversation:
         try:
             await resource.on_disconnect(resource.ws, code)
         finally:
-            if self._original is not resource.ws:
+            if self._follower is not None:
+                self._follower.cancel()
                 for connection in (resource.ws, self._original):
                     if not connection.closed:
                         await connection.close(_SERVER_ERROR if code in _UNSENDABLE else code)
@@ -310,8 +329,11 @@ async def _deny(error: falcon.HTTPError, send: Send) -> None:
     body = error.to_json()
     given = error.headers or {}
     items = given.items() if isinstance(given, Mapping) else given
-    own = {"content-length": str(len(body)), "content-type": falcon.MEDIA_JSON}
-    headers = [pair for pair in items if pair[0].lower() not in own] + list(own.items())
+    # Its length is the server's to say.
+    own = {"content-type": falcon.MEDIA_JSON}
+    headers = [pair for pair in items if pair[0].lower() not in ("content-length", *own)] + list(
+        own.items()
+    )
     await send(
         {
             "type": "websocket.http.response.start",

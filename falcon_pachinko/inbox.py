@@ -179,7 +179,13 @@ class Inbox:
 
     def abandon(self, _: object = None) -> None:
         """Take note that nobody will end the connection any more."""
-        self._lose(ABNORMAL)
+        self.lose(ABNORMAL)
+
+    def lose(self, code: int) -> None:
+        """Take note that the connection has ended, and not by a close of the application."""
+        if self.lost_code is None:
+            self.lost_code = code
+        self._wake()
 
     async def more(self) -> bool:
         """Wait for a frame; False when none will come.
@@ -220,7 +226,7 @@ class Inbox:
             while await self.more():
                 self.pop()
         except Exception:  # noqa: BLE001 - a transport in no state to tell a code
-            self._lose(ABNORMAL)
+            self.lose(ABNORMAL)
 
     async def _read(self) -> None:
         frames = self.frames
@@ -235,15 +241,10 @@ class Inbox:
                 while len(frames) > MAX_UNREAD:
                     await self._wait()
         except WebSocketDisconnected as error:
-            self._lose(error.code)
+            self.lose(error.code)
         except Exception as error:  # noqa: BLE001 - more() raises it
             self._failure = error
             self._wake()
-
-    def _lose(self, code: int) -> None:
-        if self.lost_code is None:
-            self.lost_code = code
-        self._wake()
 
     async def _wait(self) -> None:
         if self._waiter is not None and not self._waiter.done():
