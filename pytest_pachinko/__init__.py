@@ -1,0 +1,105 @@
+"""Testing WebSocket applications: simulators, traces and a pytest plugin.
+
+A project that installs the package has the fixtures; nothing needs to be imported for them.
+The names below are imported when they are used, because every pytest run imports this
+module.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_pachinko.errors import ApplicationFailure
+    from pytest_pachinko.errors import HandshakeDenied
+    from pytest_pachinko.errors import LeftBehind
+    from pytest_pachinko.errors import LifespanFailed
+    from pytest_pachinko.errors import PachinkoUsageError
+    from pytest_pachinko.errors import SessionClosed
+    from pytest_pachinko.errors import Stalled
+    from pytest_pachinko.errors import UnexpectedMessage
+    from pytest_pachinko.faults import Failure
+    from pytest_pachinko.faults import Fault
+    from pytest_pachinko.faults import Latency
+    from pytest_pachinko.faults import LostConnection
+    from pytest_pachinko.faults import Statistics
+    from pytest_pachinko.harness import SimulatorConnection
+    from pytest_pachinko.harness import SimulatorRouterHarness
+    from pytest_pachinko.headers import Headers
+    from pytest_pachinko.memory import MemoryTransport
+    from pytest_pachinko.session import Session
+    from pytest_pachinko.simulator import WebSocketSimulator
+    from pytest_pachinko.trace import Accepted
+    from pytest_pachinko.trace import Closed
+    from pytest_pachinko.trace import Denied
+    from pytest_pachinko.trace import FromApp
+    from pytest_pachinko.trace import ToApp
+    from pytest_pachinko.trace import Trace
+    from pytest_pachinko.trace import TraceEvent
+
+__all__ = [
+    "Accepted",
+    "ApplicationFailure",
+    "Closed",
+    "Denied",
+    "Failure",
+    "Fault",
+    "FromApp",
+    "HandshakeDenied",
+    "Headers",
+    "Latency",
+    "LeftBehind",
+    "LifespanFailed",
+    "LostConnection",
+    "MemoryTransport",
+    "PachinkoUsageError",
+    "Session",
+    "SessionClosed",
+    "SimulatorConnection",
+    "SimulatorRouterHarness",
+    "Stalled",
+    "Statistics",
+    "ToApp",
+    "Trace",
+    "TraceEvent",
+    "UnexpectedMessage",
+    "WebSocketSimulator",
+]
+
+_MODULES = {
+    "errors": (
+        "ApplicationFailure",
+        "HandshakeDenied",
+        "LeftBehind",
+        "LifespanFailed",
+        "PachinkoUsageError",
+        "SessionClosed",
+        "Stalled",
+        "UnexpectedMessage",
+    ),
+    "faults": ("Failure", "Fault", "Latency", "LostConnection", "Statistics"),
+    "harness": ("SimulatorConnection", "SimulatorRouterHarness"),
+    "headers": ("Headers",),
+    "memory": ("MemoryTransport",),
+    "session": ("Session",),
+    "simulator": ("WebSocketSimulator",),
+    "trace": ("Accepted", "Closed", "Denied", "FromApp", "ToApp", "Trace", "TraceEvent"),
+}
+
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

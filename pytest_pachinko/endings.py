@@ -1,0 +1,19 @@
+"""Which exceptions of an application are ordinary ends of a connection."""
+
+from __future__ import annotations
+
+import falcon
+
+from pytest_pachinko.wire import ClientDisconnected
+
+__all__ = ["is_ordinary_end"]
+
+_ENDS = frozenset({"WebSocketDisconnect", "WebSocketDisconnected"})
+
+
+def is_ordinary_end(error: BaseException) -> bool:
+    """Return whether an exception only says that the peer has left, or refuses it."""
+    if isinstance(error, falcon.HTTPError | falcon.HTTPStatus | ClientDisconnected):
+        return True
+    # Falcon's, Starlette's and Litestar's: each has a class of its own with this name.
+    return any(cls.__name__ in _ENDS for cls in type(error).__mro__)

@@ -1,0 +1,108 @@
+"""Every error that the toolkit raises.
+
+::
+
+    Exception
+    ├── PachinkoUsageError            the test, not the application, is wrong
+    └── AssertionError
+        └── ApplicationFailure        the application did not do what the test expects
+            ├── Stalled               what a test waits for did not come
+            ├── UnexpectedMessage     something else came
+            ├── SessionClosed         the connection has ended
+            ├── HandshakeDenied       the application refused the connection
+            ├── LeftBehind            something of the connection outlived it
+            └── LifespanFailed        the application did not start, or stop
+
+That split decides between ERROR and FAILED in a report. Each message says what happened,
+what was expected, what came last, and gives one hint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_pachinko.headers import Headers
+
+__all__ = [
+    "ApplicationFailure",
+    "HandshakeDenied",
+    "LeftBehind",
+    "LifespanFailed",
+    "PachinkoUsageError",
+    "SessionClosed",
+    "Stalled",
+    "UnexpectedMessage",
+]
+
+
+class PachinkoUsageError(Exception):
+    """The toolkit was used in a way that cannot work; the message says what to write."""
+
+
+class ApplicationFailure(AssertionError):  # noqa: N818 - its subclasses say what happened
+    """Base class of what the toolkit says about the application under test."""
+
+
+class Stalled(ApplicationFailure):
+    """What a test waits for did not come."""
+
+
+class UnexpectedMessage(ApplicationFailure):
+    """A frame or an end came that is not the one that was expected.
+
+    Attributes:
+        payload: The frame as it arrived, or None if it was not a frame.
+    """
+
+    def __init__(self, message: str, payload: str | bytes | None = None) -> None:
+        super().__init__(message)
+        self.payload = payload
+
+
+class SessionClosed(ApplicationFailure):
+    """The connection has ended.
+
+    Attributes:
+        code: The close code (RFC 6455, section 7.4).
+        reason: The reason that was sent with it, or the empty string.
+    """
+
+    def __init__(self, message: str, code: int, reason: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+
+
+class HandshakeDenied(ApplicationFailure):
+    """The application refused the connection.
+
+    Attributes:
+        status: The HTTP status that a client sees.
+        headers: The headers of the response.
+        body: The body of the response.
+        close_code: The code with which the application closed before accepting, which a
+            client of a real server never sees; None if it sent a response of its own.
+    """
+
+    def __init__(
+        self, message: str, status: int, headers: Headers, body: bytes, close_code: int | None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.close_code = close_code
+
+
+class LeftBehind(ApplicationFailure):
+    """Something of the connection outlived it."""
+
+
+class LifespanFailed(ApplicationFailure):
+    """The application's lifespan reported a failure."""
+
+
+# Tracebacks and pytest name a class by its module: the one to import it from.
+for _name in __all__:
+    globals()[_name].__module__ = "pytest_pachinko"

@@ -1,0 +1,234 @@
+"""Trouble on the wire, as objects that compose.
+
+A fault stands between the two ends of a connection and sees each ASGI event on its way::
+
+    slow = Latency(0.2)
+    counts = Statistics()
+    async with websocket_connect("/chat", faults=[slow, counts]) as session: ...
+
+The first fault of a list is nearest to where events arrive. One object may serve several
+connections: ``Statistics`` then counts them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+from typing import Literal
+
+from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.tasks import side
+from pytest_pachinko.tasks import TEST
+
+__all__ = ["Deliver", "Failure", "Fault", "Latency", "LostConnection", "Statistics"]
+
+Deliver = Callable[[Any], None]
+
+Direction = Literal["to_app", "from_app"]
+
+
+class Fault:
+    """Base class: lets everything pass.
+
+    A subclass overrides one direction or both. Each method is called once for a connection,
+    with the function that passes an event on, and returns the function that is called in
+    its place.
+
+    Example::
+
+        class DropEverySecond(Fault):
+            def from_app(self, deliver):
+                turn = itertools.cycle([True, False])
+                return lambda event: deliver(event) if next(turn) else None
+    """
+
+    def to_app(self, deliver: Deliver) -> Deliver:
+        """Return what handles the events that the peer sends.
+
+        Args:
+            deliver: Passes an event on. An exception in the place of an event is raised by
+                the application's ``receive``.
+        """
+        return deliver
+
+    def from_app(self, deliver: Deliver) -> Deliver:
+        """Return what handles the events that the application sends after its accept.
+
+        What it raises, the application's ``send`` raises.
+
+        Args:
+            deliver: Passes an event on.
+        """
+        return deliver
+
+
+class Latency(Fault):
+    """Every event takes its time, and their order is kept.
+
+    What waits for a frame lets that time pass; ``expect_silence()`` does not.
+
+    Args:
+        seconds: How long, in both directions.
+        to_app: How long from the peer to the application, if it differs.
+        from_app: How long from the application to the peer, if it differs.
+
+    Raises:
+        PachinkoUsageError: A time is negative or no number.
+    """
+
+    def __init__(
+        self, seconds: float = 0.0, *, to_app: float | None = None, from_app: float | None = None
+    ) -> None:
+        self._to_app = _seconds(seconds if to_app is None else to_app)
+        self._from_app = _seconds(seconds if from_app is None else from_app)
+
+    def to_app(self, deliver: Deliver) -> Deliver:
+        """Delay what the peer sends."""
+        return _delayed(deliver, self._to_app)
+
+    def from_app(self, deliver: Deliver) -> Deliver:
+        """Delay what the application sends."""
+        return _delayed(deliver, self._from_app)
+
+
+def _delayed(deliver: Deliver, seconds: float) -> Deliver:
+    if not seconds:
+        return deliver
+    loop = asyncio.get_running_loop()
+    waiting: deque[Any] = deque()
+    # The test makes the way long, whoever sends: it is the test that waits for the arrival.
+    context = Context()
+    context.run(side.set, TEST)
+
+    def arrive() -> None:
+        # Timers with equal deadlines may fire in any order; the frames do not.
+        deliver(waiting.popleft())
+
+    def depart(event: Any) -> None:
+        waiting.append(event)
+        context.run(loop.call_later, seconds, arrive)
+
+    return depart
+
+
+class Failure(Fault):
+    """After some frames, the application's transport raises.
+
+    Args:
+        error: What it raises.
+        after: How many frames pass before.
+        direction: ``"from_app"``: the application's send raises. ``"to_app"``: its receive.
+    """
+
+    def __init__(
+        self, error: BaseException, *, after: int = 0, direction: Direction = "from_app"
+    ) -> None:
+        if not isinstance(error, BaseException):
+            raise PachinkoUsageError(f"Failure({error!r}): it is an exception that is raised.")
+        self._error = error
+        self._after = after
+        self._direction = _direction(direction)
+
+    def to_app(self, deliver: Deliver) -> Deliver:
+        """Fail the application's receive, if that is the direction."""
+        if self._direction != "to_app":
+            return deliver
+        return _after(self._after, deliver, lambda _: deliver(self._error))
+
+    def from_app(self, deliver: Deliver) -> Deliver:
+        """Fail the application's send, if that is the direction."""
+        if self._direction != "from_app":
+            return deliver
+
+        def fail(_: Any) -> None:
+            raise self._error
+
+        return _after(self._after, deliver, fail)
+
+
+class LostConnection(Fault):
+    """After some frames of the peer, its next one is lost and so is the connection.
+
+    Args:
+        after: How many frames reach the application before.
+        code: The code that the application sees.
+    """
+
+    def __init__(self, *, after: int = 0, code: int = 1006) -> None:
+        self._after = after
+        self._code = code
+
+    def to_app(self, deliver: Deliver) -> Deliver:
+        """Lose the connection in place of a frame."""
+        disconnect = {"type": "websocket.disconnect", "code": self._code, "reason": ""}
+        return _after(self._after, deliver, lambda _: deliver(disconnect))
+
+
+class Statistics(Fault):
+    """Counts what passes, and changes nothing.
+
+    Attributes:
+        frames: How many frames, by direction: ``statistics.frames["to_app"]``.
+        bytes: How many bytes of payload, by direction; of text, its UTF-8.
+        closes: How many closes, by close code.
+    """
+
+    def __init__(self) -> None:
+        self.frames: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self.closes: Counter[int] = Counter()
+
+    def to_app(self, deliver: Deliver) -> Deliver:
+        """Count what the peer sends."""
+        return self._counted("to_app", deliver)
+
+    def from_app(self, deliver: Deliver) -> Deliver:
+        """Count what the application sends."""
+        return self._counted("from_app", deliver)
+
+    def _counted(self, direction: str, deliver: Deliver) -> Deliver:
+        def count(event: Any) -> None:
+            if _is_frame(event):
+                text = event.get("text")
+                payload = event["bytes"] if text is None else text.encode("utf-8", "replace")
+                self.frames[direction] += 1
+                self.bytes[direction] += len(payload)
+            elif isinstance(event, dict):
+                self.closes[event.get("code", 1000)] += 1
+            deliver(event)
+
+        return count
+
+
+def _after(count: int, before: Deliver, then: Deliver) -> Deliver:
+    left = count
+
+    def pass_or_fail(event: Any) -> None:
+        nonlocal left
+        if not _is_frame(event) or left > 0:
+            left -= _is_frame(event)
+            before(event)
+        else:
+            then(event)
+
+    return pass_or_fail
+
+
+def _is_frame(event: Any) -> bool:
+    return isinstance(event, dict) and event["type"] in ("websocket.receive", "websocket.send")
+
+
+def _seconds(value: float) -> float:
+    if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise PachinkoUsageError(f"{value!r} is no time in seconds: it must be 0 or more.")
+    return value
+
+
+def _direction(value: str) -> str:
+    if value not in ("to_app", "from_app"):
+        raise PachinkoUsageError(f'{value!r} is no direction: "to_app" or "from_app".')
+    return value

@@ -1,0 +1,310 @@
+"""The pytest plugin: options, fixtures and reports.
+
+Every pytest run of an environment imports this module, whether it tests a WebSocket or not.
+So it imports pytest alone; everything else is imported by what needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from collections.abc import Generator
+    from contextlib import AsyncExitStack
+
+    from pytest_pachinko.clock import VirtualClock
+    from pytest_pachinko.harness import SimulatorRouterHarness
+    from pytest_pachinko.memory import MemoryTransport
+    from pytest_pachinko.simulator import WebSocketSimulator
+    from pytest_pachinko.trace.record import Trace
+
+_TRACES = pytest.StashKey["list[list[Trace]]"]()
+
+_SECTION_LINES = 200
+
+_SECTIONS = 20
+
+_NOT_ASYNCIO = (
+    "Sessions need asyncio, as Falcon's WebSockets do, and anyio runs this test on another "
+    "backend.\n"
+    "Hint: in conftest.py, for all tests\n"
+    "    @pytest.fixture\n"
+    "    def anyio_backend():\n"
+    '        return "asyncio"'
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, each with an ini twin that it overrides."""
+    group = parser.getgroup("pachinko", "WebSocket tests (pytest_pachinko)")
+    group.addoption(
+        "--pachinko-app",
+        metavar="MODULE:ATTRIBUTE",
+        help="the ASGI application that websocket_* fixtures connect to, or a factory of it",
+    )
+    group.addoption(
+        "--pachinko-timeout",
+        metavar="SECONDS",
+        help="how long a test waits in real time while a socket, thread or process is open",
+    )
+    parser.addini("pachinko_app", "see --pachinko-app")
+    parser.addini("pachinko_timeout", "see --pachinko-timeout", default="1.0")
+    parser.addini(
+        "pachinko_clock",
+        "when time may move while a session is open in memory: demand, autojump or wall",
+        default="demand",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the options, and register what needs pytest-asyncio where that is."""
+    config.addinivalue_line(
+        "markers",
+        "pachinko(*, clock): what holds for the sessions of a test; "
+        "clock is 'demand', 'autojump' or 'wall', like the ini option pachinko_clock.",
+    )
+    _timeout(config)
+    if _has_asyncio(config):
+        from pytest_pachinko import fixtures_asyncio
+
+        config.pluginmanager.register(fixtures_asyncio, "pachinko-asyncio")
+
+
+def _has_asyncio(config: pytest.Config) -> bool:
+    # By module: it has one name as an entry point and another one after `-p`.
+    plugin = sys.modules.get("pytest_asyncio.plugin")
+    return plugin is not None and config.pluginmanager.is_registered(plugin)
+
+
+def _option(config: pytest.Config, name: str) -> str:
+    value = config.getoption(f"--{name.replace('_', '-')}")
+    return str(config.getini(name) if value is None else value)
+
+
+def _timeout(config: pytest.Config) -> float:
+    text = _option(config, "pachinko_timeout")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise pytest.UsageError(
+            f"{text!r} is not a valid pachinko_timeout: seconds, more than 0, such as 2.5"
+        )
+    return seconds
+
+
+@pytest.fixture
+def _pachinko_policy(request: pytest.FixtureRequest) -> Any:
+    return _policy(request)
+
+
+def _policy(request: pytest.FixtureRequest) -> Any:
+    """Return when time may move in a test: as its marker says, else the configuration."""
+    from pytest_pachinko.clock import check_policy
+    from pytest_pachinko.errors import PachinkoUsageError
+
+    policy: Any = request.config.getini("pachinko_clock")
+    for marker in reversed(list(request.node.iter_markers("pachinko"))):
+        unknown = [*marker.args, *(name for name in marker.kwargs if name != "clock")]
+        if unknown:
+            pytest.fail(
+                f"@pytest.mark.pachinko does not take {unknown[0]!r}.\n"
+                'Hint: @pytest.mark.pachinko(clock="autojump")',
+                pytrace=False,
+            )
+        policy = marker.kwargs.get("clock", policy)
+    try:
+        return check_policy(policy)
+    except PachinkoUsageError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def websocket_app(request: pytest.FixtureRequest) -> Any:
+    """The ASGI application under test; override it, or set pachinko_app = "module:attribute"."""
+    from pytest_pachinko.application import load_application
+    from pytest_pachinko.errors import PachinkoUsageError
+
+    config = request.config
+    try:
+        return load_application(_option(config, "pachinko_app"), config.rootpath)
+    except PachinkoUsageError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def websocket_connect(request: pytest.FixtureRequest, websocket_app: Any) -> MemoryTransport:
+    """Open sessions to websocket_app in memory.
+
+    Example::
+
+        async with websocket_connect("/path") as session: ...
+    """
+    from pytest_pachinko.memory import MemoryTransport
+
+    transport = MemoryTransport(
+        _checked(websocket_app), timeout=_timeout(request.config), clock=_policy(request)
+    )
+    _show_later(request, transport.traces)
+    _close_later(request, transport)
+    return transport
+
+
+@pytest.fixture
+def websocket_harness(request: pytest.FixtureRequest, websocket_app: Any) -> SimulatorRouterHarness:
+    """Look at the connections of websocket_app from inside: a SimulatorRouterHarness."""
+    from pytest_pachinko.harness import SimulatorRouterHarness
+
+    harness = SimulatorRouterHarness(
+        _checked(websocket_app), timeout=_timeout(request.config), clock=_policy(request)
+    )
+    transport = harness._transport
+    _show_later(request, transport.traces)
+    _close_later(request, transport)
+    return harness
+
+
+@pytest.fixture
+def websocket_simulator(request: pytest.FixtureRequest) -> WebSocketSimulator:
+    """A WebSocketSimulator that is connected, to be injected as a connection."""
+    simulator: WebSocketSimulator = _running(
+        request,
+        "simulator",
+        "make a WebSocketSimulator() and use: async with simulator.connected()",
+    )
+    _show_later(request, [simulator.trace])
+    return simulator
+
+
+@pytest.fixture
+def websocket_clock(request: pytest.FixtureRequest) -> Generator[VirtualClock]:
+    """The clock of the test's event loop, which is on virtual time from the start.
+
+    Example::
+
+        await websocket_clock.advance(30)
+    """
+    from pytest_pachinko.tasks import side
+    from pytest_pachinko.tasks import TEST
+
+    clock: VirtualClock = _running(request, "clock", "use: with pytest_pachinko.clock.virtual_time()")
+    # The test runs in a copy of this context: what it waits for moves time from its first line.
+    before = side.get()
+    side.set(TEST)
+    yield clock
+    side.set(before)
+
+
+def _running(request: pytest.FixtureRequest, kind: str, otherwise: str) -> Any:
+    """Return what a fixture inside of the test's event loop gives."""
+    name = _runner(request)
+    if name is None:
+        pytest.fail(
+            f"websocket_{kind} lives in an event loop, and this test has none.\n"
+            f"Hint: an async test with pytest-asyncio or anyio; or {otherwise}",
+            pytrace=False,
+        )
+    return request.getfixturevalue(f"_pachinko_{kind}_{name}")
+
+
+@pytest.fixture
+async def _pachinko_stack_anyio() -> AsyncIterator[AsyncExitStack]:
+    from contextlib import AsyncExitStack
+
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+async def _pachinko_simulator_anyio() -> AsyncIterator[WebSocketSimulator]:
+    from pytest_pachinko.simulator import WebSocketSimulator
+
+    async with WebSocketSimulator().connected() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def _pachinko_clock_anyio(_pachinko_policy: Any) -> AsyncIterator[VirtualClock]:
+    from pytest_pachinko.clock import virtual_time
+
+    with virtual_time(_pachinko_policy) as clock:
+        yield clock
+
+
+def _checked(app: Any) -> Any:
+    from pytest_pachinko.application import check_application
+    from pytest_pachinko.errors import PachinkoUsageError
+
+    try:
+        return check_application(app, "websocket_app")
+    except PachinkoUsageError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _show_later(request: pytest.FixtureRequest, traces: list[Trace]) -> None:
+    """Show traces if the test fails."""
+    request.node.stash.setdefault(_TRACES, []).append(traces)
+
+
+def _close_later(request: pytest.FixtureRequest, transport: MemoryTransport) -> None:
+    """Stop the application's lifespan after the test, in the test's own event loop."""
+    name = _runner(request)
+    if name is not None:
+        stack = request.getfixturevalue(f"_pachinko_stack_{name}")
+        transport.keep_running()
+        stack.push_async_exit(transport)
+
+
+def _runner(request: pytest.FixtureRequest) -> str | None:
+    """Return who runs the test: anyio, or the loop scope that pytest-asyncio runs it in."""
+    if "anyio_backend" in request.fixturenames:
+        if request.getfixturevalue("anyio_backend_name") != "asyncio":
+            pytest.fail(_NOT_ASYNCIO, pytrace=False)
+        return "anyio"
+    marker = request.node.get_closest_marker("asyncio")
+    if marker is None or not _has_asyncio(request.config):
+        return None
+    scope = marker.kwargs.get("loop_scope") or marker.kwargs.get("scope")
+    return str(scope or request.config.getini("asyncio_default_test_loop_scope") or "function")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the traces of the test's connections to the report of its failure."""
+    report = yield
+    if report.failed and _TRACES in item.stash:
+        from pytest_pachinko.trace.explain import trace_lines
+
+        traces = [trace for each in item.stash[_TRACES] for trace in each]
+        left_out = max(0, len(traces) - _SECTIONS)
+        if left_out:
+            report.sections.append(
+                ("WebSocket traces", f"  … the traces of {left_out} earlier connections")
+            )
+        for trace in traces[left_out:]:
+            lines = trace_lines(trace, _SECTION_LINES)
+            report.sections.append((f"WebSocket trace of {trace.connection}", "\n".join(lines)))
+    return report
+
+
+def pytest_assertrepr_compare(op: str, left: Any, right: Any) -> list[str] | None:
+    """Say how a trace differs from what it was compared with."""
+    # Nobody has a trace if the module was never imported.
+    module = sys.modules.get("pytest_pachinko.trace.record")
+    if module is None or op != "==":
+        return None
+    if not isinstance(left, module.Trace):
+        left, right = right, left
+    if not isinstance(left, module.Trace) or not isinstance(right, module.Trace | list | tuple):
+        return None
+    from pytest_pachinko.trace.explain import difference
+
+    return difference(left, right)

@@ -1,0 +1,162 @@
+"""Which side a task belongs to.
+
+The application runs in a context that names its connection, and so do all the tasks that it
+starts. While a connection is open, a task factory notes them, so that one which fails or
+stays behind is known. The test runs in a context that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import contextmanager
+from contextvars import Context
+from contextvars import ContextVar
+from contextvars import copy_context
+from typing import Any
+from typing import TYPE_CHECKING
+
+from pytest_pachinko.endings import is_ordinary_end
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from collections.abc import Iterator
+
+__all__ = ["TEST", "Belongings", "current_owner", "note_task", "noting_tasks", "side"]
+
+TEST: Any = "test"
+
+side: ContextVar[Any] = ContextVar("pachinko_side", default=None)
+"""``TEST``, or the ``Belongings`` of a connection. A context without a label is on neither side,
+such as that of somebody else's fixture."""
+
+_AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+_MANY = 64  # tasks that are noted before those that are done and well are forgotten
+
+
+def current_owner() -> Belongings | None:
+    """Return the connection on whose behalf this code runs, if any."""
+    owner = side.get()
+    return owner if isinstance(owner, Belongings) else None
+
+
+class Belongings:
+    """The tasks of one connection, and what went wrong in it.
+
+    Args:
+        muted: Whether exceptions are to be forgotten.
+
+    Attributes:
+        failures: The exceptions that are to reach the test, oldest first.
+    """
+
+    __slots__ = ("_limit", "_muted", "_tasks", "failures")
+
+    def __init__(self, *, muted: bool = False) -> None:
+        self._muted = muted
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._limit = _MANY
+        self.failures: list[BaseException] = []
+
+    def start(
+        self, coroutine: Coroutine[Any, Any, Any], name: str, loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Task[Any]:
+        """Start a task that belongs to the connection, as do all that it will start.
+
+        Where asyncio can, it runs up to its first wait at once.
+        """
+        context = copy_context()
+        context.run(side.set, self)
+        # Not through the loop, whose factory would note it again, more slowly.
+        task = asyncio.Task(coroutine, loop=loop, name=name, context=context, **_AT_ONCE)
+        self._tasks.append(task)
+        return task
+
+    def note(self, task: asyncio.Task[Any]) -> None:
+        """Take note of a task that was started on behalf of the connection."""
+        self._tasks.append(task)
+        if len(self._tasks) > self._limit:
+            self._tasks = [task for task in self._tasks if not task.done() or _unseen(task)]
+            self._limit = max(_MANY, 2 * len(self._tasks))
+
+    def fail(self, error: BaseException) -> None:
+        """Take note of an exception that is to reach the test, unless it is an ordinary end."""
+        known = any(error is each for each in self.failures)
+        if not (self._muted or known or is_ordinary_end(error)):
+            self.failures.append(error)
+
+    def living(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks that have not finished."""
+        return [task for task in self._tasks if not task.done()]
+
+    def hand_over(self, seen: BaseException | None) -> list[BaseException]:
+        """Return what the test has not seen yet, and forget everything.
+
+        What nobody has retrieved from a task that failed is among it.
+
+        Args:
+            seen: The exception that the test knows of.
+        """
+        for task in self._tasks:
+            if task.done() and _unseen(task):
+                error: Any = task.exception()
+                self.fail(error)
+        # A task knows its context, the context this object: a circle, unless it is broken.
+        self._tasks = []
+        failures = [error for error in self.failures if error is not seen]
+        self.failures = []
+        return failures
+
+
+def _unseen(task: asyncio.Task[Any]) -> bool:
+    # What asyncio itself looks at before it logs "exception was never retrieved".
+    return bool(task._log_traceback)
+
+
+@contextmanager
+def noting_tasks(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Note the tasks of all connections of a loop while the block runs.
+
+    A task factory that the loop has already goes on to make the tasks.
+    """
+    before = loop.get_task_factory()
+    if isinstance(before, _Factory):
+        before.users += 1
+        factory = before
+    else:
+        factory = _Factory(before)
+        loop.set_task_factory(factory)
+    try:
+        yield
+    finally:
+        factory.users -= 1
+        # Somebody may have put a factory of their own on top, which is theirs to remove.
+        if not factory.users and loop.get_task_factory() is factory:
+            loop.set_task_factory(factory.before)
+
+
+class _Factory:
+    def __init__(self, before: Any) -> None:
+        self.before = before
+        self.users = 1
+
+    def __call__(self, loop: Any, coroutine: Any, **kwargs: Any) -> Any:
+        if self.before is None:
+            task: Any = asyncio.Task(coroutine, loop=loop, **kwargs)
+        else:
+            task = self.before(loop, coroutine, **kwargs)
+        note_task(task, kwargs.get("context"))
+        return task
+
+
+def note_task(task: asyncio.Task[Any], context: Context | None) -> None:
+    """Let the connection on whose behalf a task was started take note of it.
+
+    Args:
+        task: The task, just started.
+        context: The context that was given to it; None for that of its maker.
+    """
+    owner = side.get() if context is None else context.get(side)
+    if owner.__class__ is Belongings:
+        owner.note(task)

@@ -1,0 +1,11 @@
+"""What crossed the wire, as a value: events, patterns over them, and what differs."""
+
+from pytest_pachinko.trace.event import TraceEvent
+from pytest_pachinko.trace.match import Accepted
+from pytest_pachinko.trace.match import Closed
+from pytest_pachinko.trace.match import Denied
+from pytest_pachinko.trace.match import FromApp
+from pytest_pachinko.trace.match import ToApp
+from pytest_pachinko.trace.record import Trace
+
+__all__ = ["Accepted", "Closed", "Denied", "FromApp", "ToApp", "Trace", "TraceEvent"]

@@ -1,0 +1,198 @@
+"""Traces and their differences as lines of text. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_pachinko.trace.event import TraceEvent
+from pytest_pachinko.trace.event import UNDECODABLE
+from pytest_pachinko.trace.match import Accepted
+from pytest_pachinko.trace.match import align
+from pytest_pachinko.trace.match import check
+from pytest_pachinko.trace.match import Closed
+from pytest_pachinko.trace.match import Denied
+from pytest_pachinko.trace.match import FromApp
+from pytest_pachinko.trace.match import Pattern
+from pytest_pachinko.trace.match import ToApp
+from pytest_pachinko.trace.record import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Pair = tuple[Any | None, TraceEvent | None]
+
+__all__ = ["describe", "difference", "last_events", "shorten", "trace_lines"]
+
+WIDTH = 160
+"""How much of a payload a line shows."""
+
+CONTEXT = 3
+"""How many lines that agree are shown around a difference."""
+
+
+def shorten(value: Any, width: int = WIDTH) -> str:
+    """Return a value in one line of bounded length."""
+    text = value if isinstance(value, str) else repr(value)
+    rest = f"… ({len(text)} characters)" if len(text) > width else ""
+    # A frame must not break the line, nor speak to the terminal.
+    return "".join(map(_visible, text[:width])) + rest
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def describe(event: TraceEvent) -> str:
+    """Return an event in one line, without its index."""
+    arrow = "→" if event.direction == "to_app" else "←"
+    payload = event.payload
+    match event.kind:
+        case "accepted":
+            chosen = f" subprotocol {payload.subprotocol}" if payload.subprotocol else ""
+            return f"{arrow} accepted{chosen}"
+        case "denied":
+            code = f" (close code {payload.close_code})" if payload.close_code else ""
+            return f"{arrow} denied {payload.status}{code}"
+        case "closed":
+            by = "peer" if event.direction == "to_app" else "app"
+            reason = f" {payload.reason!r}" if payload.reason else ""
+            return f"{arrow} closed by {by} {payload.code}{reason}"
+        case _:
+            return f"{arrow} {event.kind} {shorten(payload)}"
+
+
+def trace_lines(events: Sequence[TraceEvent], limit: int | None = None) -> list[str]:
+    """Return events as lines, the last ones if there are more than the limit."""
+    cut = 0 if limit is None else max(0, len(events) - limit)
+    lines = [f"  … {cut} earlier events"] if cut else []
+    return lines + [f"  [{event.index}] {describe(event)}" for event in events[cut:]]
+
+
+def last_events(trace: Trace, limit: int = 8) -> str:
+    """Return the end of a trace as a paragraph of an error message."""
+    if not len(trace):
+        return "Nothing has crossed the wire yet."
+    return "\n".join(["Last events:", *trace_lines(trace, limit)])
+
+
+def difference(trace: Trace, patterns: Sequence[Any]) -> list[str]:
+    """Say how a trace differs from the patterns, or the trace, that it was compared with.
+
+    The first lines give the verdict: where, what was expected, what came. Below is the whole
+    comparison, without the long runs that agree.
+    """
+    if isinstance(patterns, Trace):
+        patterns = [_Same(event) for event in patterns]
+    check(patterns)
+    events = list(trace)
+    pairs = align(events, patterns)
+    wrong = [at for at, (pattern, event) in enumerate(pairs) if pattern is None or event is None]
+    if not wrong:
+        return [f"{trace!r} matches"]
+    return [*_verdict(trace, pairs, wrong[0]), "", *_comparison(pairs, wrong)]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Same(Pattern):
+    """An event of another trace."""
+
+    event: TraceEvent
+
+    def matches(self, event: TraceEvent) -> bool:
+        mine = self.event
+        return (event.direction, event.kind, event.payload) == (
+            mine.direction,
+            mine.kind,
+            mine.payload,
+        )
+
+    def __repr__(self) -> str:
+        return _as_pattern(self.event)
+
+
+def _verdict(trace: Trace, pairs: list[Pair], at: int) -> list[str]:
+    """Return the first pattern and the first event that have no partner."""
+    run = list(takewhile(lambda pair: pair[0] is None or pair[1] is None, pairs[at:]))
+    pattern = next((p for p, _ in run if p is not None), None)
+    event = next((e for _, e in run if e is not None), None)
+    there = event or next((e for _, e in pairs[at:] if e is not None), None)
+    if there is None:
+        place, got = "its end", "nothing more"
+    else:
+        place, got = f"event [{there.index}]", _as_pattern(there)
+    expected = "nothing more" if event is pairs[-1][1] else "nothing here"
+    lines = [
+        f"{trace.connection}: the trace differs at {place}",
+        f"  expected  {expected if pattern is None else shorten(pattern)}",
+        f"  got       {got}",
+    ]
+    if pattern is not None and event is not None:
+        lines += [f"  {line}" for line in _fields(pattern, event)]
+    elif pattern is not None:
+        near = next((e for _, e in pairs if e is not None and pattern.matches(e)), None)
+        if near is not None:
+            lines.append(
+                f"  near miss: event [{near.index}] is such a one, but expected for itself"
+            )
+    return lines
+
+
+def _comparison(pairs: list[Pair], wrong: list[int]) -> list[str]:
+    """Return all pairs as lines, with what agrees cut down to some lines around the rest."""
+    shown = {near for at in wrong for near in range(at - CONTEXT, at + CONTEXT + 1)}
+    lines: list[str] = []
+    left_out = 0
+    for at, pair in enumerate(pairs):
+        if at not in shown:
+            left_out += 1
+            continue
+        if left_out:
+            lines.append(f"  … {left_out} more that agree")
+            left_out = 0
+        lines.append(_pair_line(*pair))
+    if left_out:
+        lines.append(f"  … {left_out} more that agree")
+    return lines
+
+
+def _fields(pattern: Any, event: TraceEvent) -> list[str]:
+    """Say which fields differ if both are messages of one type."""
+    expected = getattr(pattern, "payload", None)
+    if not isinstance(expected, msgspec.Struct) or event.kind not in ("text", "bytes"):
+        return []
+    try:
+        got = msgspec.json.decode(event.payload, type=type(expected))
+    except UNDECODABLE as error:
+        return [f"it is no {type(expected).__name__}: {error}"]
+    return [
+        f"$.{name}: expected {shorten(a, 60)}, got {shorten(b, 60)}"
+        for name in expected.__struct_fields__
+        if (a := repr(getattr(expected, name))) != (b := repr(getattr(got, name)))
+    ]
+
+
+def _as_pattern(event: TraceEvent) -> str:
+    payload = event.payload
+    by: Any = "peer" if event.direction == "to_app" else "app"
+    match event.kind:
+        case "accepted":
+            return repr(Accepted(payload.subprotocol))
+        case "denied":
+            return repr(Denied(payload.status))
+        case "closed":
+            return repr(Closed(payload.code, reason=payload.reason, by=by))
+        case _:
+            frame = ToApp if event.direction == "to_app" else FromApp
+            return shorten(frame(event.decoded))
+
+
+def _pair_line(pattern: Any, event: TraceEvent | None) -> str:
+    if event is None:
+        return f"- expected  {shorten(pattern)}"
+    line = f"[{event.index}] {describe(event)}"
+    return f"+ {line}" if pattern is None else f"  {line}"

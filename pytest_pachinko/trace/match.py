@@ -1,0 +1,342 @@
+"""Patterns over the events of a trace. Pure.
+
+A pattern is a value: it compares by what it says, and its repr is the code that makes it.
+The payload of a pattern is compared with a frame by what it is:
+
+=================  ===================================================================
+payload            matches a frame that
+=================  ===================================================================
+a Struct           decodes to that type and is equal to it
+a type, a union    decodes to it; ``str`` and ``bytes`` match any frame of that kind
+``str``, bytes     is that text, or those bytes
+dict, list         holds JSON equal to it
+anything else      is, decoded, ``==`` to it: dirty-equals, ``mock.ANY``
+=================  ===================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import fields
+from types import UnionType
+from typing import Any
+from typing import get_origin
+from typing import Literal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.trace.event import decode
+from pytest_pachinko.trace.event import UNDECODABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_pachinko.trace.event import TraceEvent
+
+__all__ = ["Accepted", "Closed", "Denied", "FromApp", "Pattern", "ToApp", "align", "matches"]
+
+
+class _Any:
+    """A value that was not given: it matches all."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_ANY: Any = _Any()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Pattern:
+    """Base class of the patterns: compared and printed by what they say."""
+
+    def matches(self, event: TraceEvent) -> bool:
+        """Return whether an event is what the pattern describes."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """Return the code that makes the pattern."""
+        parts = ", ".join(
+            f"{field.name}={value!r}" if field.kw_only else repr(value)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not _ANY
+        )
+        return f"{type(self).__name__}({parts})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ToApp(Pattern):
+    """A frame that the test sent.
+
+    Args:
+        payload: What it holds; any frame if not given.
+    """
+
+    payload: Any = _ANY
+
+    def matches(self, event: TraceEvent) -> bool:
+        """Return whether an event is such a frame."""
+        return event.direction == "to_app" and _frame_matches(self.payload, event)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FromApp(Pattern):
+    """A frame that the application sent.
+
+    Args:
+        payload: What it holds; any frame if not given.
+    """
+
+    payload: Any = _ANY
+
+    def matches(self, event: TraceEvent) -> bool:
+        """Return whether an event is such a frame."""
+        return event.direction == "from_app" and _frame_matches(self.payload, event)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Accepted(Pattern):
+    """The handshake was accepted.
+
+    Args:
+        subprotocol: What was negotiated; None for none.
+        headers: Headers of the response, by name; others may be there too.
+    """
+
+    subprotocol: str | None = _ANY
+    headers: dict[str, Any] = field(default=_ANY, kw_only=True)
+
+    def matches(self, event: TraceEvent) -> bool:
+        """Return whether an event is the handshake, accepted so."""
+        return (
+            event.kind == "accepted"
+            and self.subprotocol in (_ANY, event.payload.subprotocol)
+            and _headers_match(self.headers, event)
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Denied(Pattern):
+    """The handshake was refused.
+
+    Args:
+        status: The HTTP status that the client saw.
+        headers: Headers of the response, by name; others may be there too.
+        body: The body of the response, compared like the payload of a frame.
+    """
+
+    status: int = _ANY
+    headers: dict[str, Any] = field(default=_ANY, kw_only=True)
+    body: Any = field(default=_ANY, kw_only=True)
+
+    def matches(self, event: TraceEvent) -> bool:
+        """Return whether an event is the handshake, refused so."""
+        return (
+            event.kind == "denied"
+            and self.status in (_ANY, event.payload.status)
+            and _headers_match(self.headers, event)
+            and (self.body is _ANY or payload_matches(self.body, event.payload.body))
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Closed(Pattern):
+    """The connection ended.
+
+    Args:
+        code: The close code.
+        reason: The reason.
+        by: ``"app"`` or ``"peer"``, the side that closed.
+    """
+
+    code: int = _ANY
+    reason: str = field(default=_ANY, kw_only=True)
+    by: Literal["app", "peer"] = field(default=_ANY, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse a side that does not exist."""
+        if self.by not in (_ANY, "app", "peer"):
+            raise PachinkoUsageError(f'Closed(by={self.by!r}): it is "app" or "peer" that closes.')
+
+    def matches(self, event: TraceEvent) -> bool:
+        """Return whether an event is the end, and such an end."""
+        by = "app" if event.direction == "from_app" else "peer"
+        return (
+            event.kind == "closed"
+            and self.code in (_ANY, event.payload.code)
+            and self.reason in (_ANY, event.payload.reason)
+            and self.by in (_ANY, by)
+        )
+
+
+def _frame_matches(expected: Any, event: TraceEvent) -> bool:
+    if event.kind not in ("text", "bytes"):
+        return False
+    return expected is _ANY or payload_matches(expected, event.payload)
+
+
+def _headers_match(expected: Any, event: TraceEvent) -> bool:
+    if expected is _ANY:
+        return True
+    return all(event.payload.headers.get(name) == value for name, value in expected.items())
+
+
+def payload_matches(expected: Any, raw: str | bytes) -> bool:
+    """Return whether a frame holds what a pattern says."""
+    if isinstance(expected, msgspec.Struct):
+        try:
+            return bool(msgspec.json.decode(raw, type=type(expected)) == expected)
+        except UNDECODABLE:
+            return False
+    if isinstance(expected, str | bytes):
+        return type(expected) is type(raw) and expected == raw
+    if expected is str or expected is bytes:
+        return isinstance(raw, expected)
+    # Before it is taken for a type: a class of dirty-equals compares equal without an instance.
+    return bool(expected == decode(raw)) or (is_type(expected) and _decodes_to(expected, raw))
+
+
+def is_type(expected: Any) -> bool:
+    """Return whether the payload of a pattern is a type, a union or a generic type."""
+    return isinstance(expected, type | UnionType) or get_origin(expected) is not None
+
+
+def _decodes_to(expected: Any, raw: str | bytes) -> bool:
+    try:
+        msgspec.json.decode(raw, type=expected)
+    except (*UNDECODABLE, TypeError):  # TypeError: msgspec does not know such a type
+        return False
+    return True
+
+
+def matches(events: Sequence[TraceEvent], patterns: Sequence[Any]) -> bool:
+    """Return whether patterns describe all events, in order."""
+    # The patterns that may come next, as in a nondeterministic automaton: one pass.
+    check(patterns)
+    live = _skip([0], patterns)
+    for event in events:
+        following = []
+        for at in live:
+            if at < len(patterns):
+                if patterns[at] is ...:
+                    following.append(at)
+                elif patterns[at].matches(event):
+                    following.append(at + 1)
+        live = _skip(following, patterns)
+        if not live:
+            return False
+    return len(patterns) in live
+
+
+def _skip(live: list[int], patterns: Sequence[Any]) -> set[int]:
+    """Return the places together with those behind ``...``, which matches nothing too."""
+    reached = set()
+    for place in live:
+        at = place
+        reached.add(at)
+        while at < len(patterns) and patterns[at] is ...:
+            at += 1
+            reached.add(at)
+    return reached
+
+
+def check(patterns: Sequence[Any]) -> None:
+    """Refuse what cannot be a pattern.
+
+    Raises:
+        PachinkoUsageError: An element is neither a pattern nor ``...``.
+    """
+    for pattern in patterns:
+        if pattern is not ... and not isinstance(pattern, Pattern):
+            raise PachinkoUsageError(
+                f"{pattern!r} is no pattern of a trace.\n"
+                "Hint: ToApp(...), FromApp(...), Accepted(), Denied(...), Closed(...) or `...`; "
+                f"perhaps FromApp({pattern!r})?"
+            )
+
+
+WINDOW = 300
+"""How many patterns and events are aligned: it takes time by their product."""
+
+
+def align(
+    events: Sequence[TraceEvent], patterns: Sequence[Any]
+) -> list[tuple[Any | None, TraceEvent | None]]:
+    """Pair patterns with events, in order, so that as few as possible are left over.
+
+    What agrees at both ends is paired without a search, so that one difference in a long
+    trace costs little. A difference of more than ``WINDOW`` patterns or events is not
+    searched beyond that: what comes after is left over.
+
+    Returns:
+        Pairs in order. A pattern beside None was not met; an event beside None was not
+        expected; an event beside ``...`` was allowed.
+    """
+    first = 0
+    while _agree(events, patterns, first, first):
+        first += 1
+    end, stop = len(patterns), len(events)
+    while end > first and stop > first and _agree(events, patterns, stop - 1, end - 1):
+        end, stop = end - 1, stop - 1
+    middle = _search(events[first:stop][:WINDOW], patterns[first:end][:WINDOW])
+    return [
+        *zip(patterns[:first], events[:first], strict=True),
+        *middle,
+        *((pattern, None) for pattern in patterns[first + WINDOW : end] if pattern is not ...),
+        *((None, event) for event in events[first + WINDOW : stop]),
+        *zip(patterns[end:], events[stop:], strict=True),
+    ]
+
+
+def _agree(events: Sequence[TraceEvent], patterns: Sequence[Any], at: int, number: int) -> bool:
+    if at >= len(events) or number >= len(patterns) or patterns[number] is ...:
+        return False
+    return bool(patterns[number].matches(events[at]))
+
+
+def _search(
+    events: Sequence[TraceEvent], patterns: Sequence[Any]
+) -> list[tuple[Any | None, TraceEvent | None]]:
+    rows, columns = len(patterns), len(events)
+    hit = [[p is not ... and bool(p.matches(event)) for event in events] for p in patterns]
+    cost = _costs(patterns, columns, hit)
+    pairs: list[tuple[Any | None, TraceEvent | None]] = []
+    i = j = 0
+    while i < rows or j < columns:
+        if i == rows:
+            step = "event"
+        elif patterns[i] is ...:
+            step = "skip" if cost[i][j] == cost[i + 1][j] else "allow"
+        elif j < columns and hit[i][j] and cost[i][j] == cost[i + 1][j + 1]:
+            step = "match"
+        else:
+            step = "pattern" if cost[i][j] == cost[i + 1][j] + 1 else "event"
+        if step != "skip":
+            pairs.append(
+                (
+                    None if step == "event" else patterns[i],
+                    None if step == "pattern" else events[j],
+                )
+            )
+        i += step in ("skip", "match", "pattern")
+        j += step in ("allow", "match", "event")
+    return pairs
+
+
+def _costs(patterns: Sequence[Any], columns: int, hit: list[list[bool]]) -> list[list[int]]:
+    """Return how many patterns from i and events from j are left over at best, as [i][j]."""
+    rows = len(patterns)
+    cost = [[columns - j for j in range(columns + 1)] for _ in range(rows + 1)]
+    for i in range(rows - 1, -1, -1):
+        free = patterns[i] is ...
+        for j in range(columns, -1, -1):
+            best = cost[i + 1][j] + (not free)
+            if j < columns:
+                best = min(best, cost[i][j + 1] + (not free))
+                if hit[i][j]:
+                    best = min(best, cost[i + 1][j + 1])
+            cost[i][j] = best
+    return cost

@@ -1,0 +1,196 @@
+"""Whose task is whose."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from pytest_pachinko import MemoryTransport
+from pytest_pachinko.tasks import Belongings
+from pytest_pachinko.tasks import current_owner
+from pytest_pachinko.tasks import noting_tasks
+
+pytestmark = pytest.mark.asyncio
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_what_a_task_starts_belongs_to_its_connection() -> None:
+    owner = Belongings()
+    loop = asyncio.get_running_loop()
+    owners = []
+
+    async def child() -> None:
+        owners.append(current_owner())
+
+    async def parent() -> None:
+        await asyncio.create_task(child())
+
+    with noting_tasks(loop):
+        await owner.start(parent(), "parent", loop)
+
+    assert owners == [owner]
+    assert current_owner() is None
+
+
+async def test_tasks_that_live_are_known_and_those_that_ended_are_not() -> None:
+    owner = Belongings()
+    loop = asyncio.get_running_loop()
+    started = []
+
+    async def parent() -> None:
+        started.append(asyncio.create_task(forever()))
+
+    with noting_tasks(loop):
+        await owner.start(parent(), "parent", loop)
+
+    assert owner.living() == started
+    started[0].cancel()
+
+
+async def test_a_task_in_the_context_of_a_connection_belongs_to_it() -> None:
+    owner = Belongings()
+    loop = asyncio.get_running_loop()
+    contexts: list[Any] = []
+
+    async def parent() -> None:
+        contexts.append(contextvars.copy_context())
+
+    with noting_tasks(loop):
+        await owner.start(parent(), "parent", loop)
+        task = loop.create_task(forever(), context=contexts[0])
+
+    assert owner.living() == [task]
+    task.cancel()
+
+
+async def test_a_long_connection_forgets_the_tasks_that_are_done() -> None:
+    owner = Belongings()
+    loop = asyncio.get_running_loop()
+
+    async def nothing() -> None: ...
+
+    async def parent() -> None:
+        for _ in range(1000):
+            await asyncio.create_task(nothing())
+
+    with noting_tasks(loop):
+        await owner.start(parent(), "parent", loop)
+
+    assert len(owner._tasks) < 200
+
+
+async def test_a_failure_is_kept_however_many_tasks_come_after_it() -> None:
+    owner = Belongings()
+    loop = asyncio.get_running_loop()
+
+    async def nothing() -> None: ...
+
+    async def fail() -> None:
+        raise ValueError
+
+    async def parent() -> None:
+        failed = asyncio.create_task(fail())
+        for _ in range(200):
+            await asyncio.create_task(nothing())
+        del failed
+
+    with noting_tasks(loop):
+        await owner.start(parent(), "parent", loop)
+
+    assert [type(error) for error in owner.hand_over(None)] == [ValueError]
+
+
+async def test_a_failure_is_handed_over_once() -> None:
+    owner = Belongings()
+    error = ValueError()
+    owner.fail(error)
+    owner.fail(error)
+
+    assert owner.hand_over(None) == [error]
+    assert owner.hand_over(None) == []
+
+
+async def test_a_failure_that_the_test_has_seen_is_not_handed_over() -> None:
+    owner = Belongings()
+    error = ValueError()
+    owner.fail(error)
+
+    assert owner.hand_over(error) == []
+
+
+async def test_a_muted_connection_has_no_failures() -> None:
+    owner = Belongings(muted=True)
+    owner.fail(ValueError())
+
+    assert owner.hand_over(None) == []
+
+
+async def test_a_factory_of_the_user_goes_on_to_make_the_tasks() -> None:
+    loop = asyncio.get_running_loop()
+    made = []
+
+    def factory(loop: Any, coroutine: Any, **options: Any) -> Any:
+        made.append(asyncio.Task(coroutine, loop=loop, **options))
+        return made[-1]
+
+    loop.set_task_factory(factory)
+    with noting_tasks(loop):
+        task = asyncio.create_task(asyncio.sleep(0))
+    await task
+
+    assert made == [task]
+    assert loop.get_task_factory() is factory
+    loop.set_task_factory(None)
+
+
+async def test_a_factory_that_was_set_meanwhile_stays() -> None:
+    loop = asyncio.get_running_loop()
+
+    def factory(loop: Any, coroutine: Any, **options: Any) -> Any:
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    with noting_tasks(loop):
+        loop.set_task_factory(factory)
+
+    assert loop.get_task_factory() is factory
+    loop.set_task_factory(None)
+
+
+async def test_the_factory_goes_with_the_last_who_needs_it() -> None:
+    loop = asyncio.get_running_loop()
+    first, second = noting_tasks(loop), noting_tasks(loop)
+
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    between = loop.get_task_factory()
+    second.__exit__(None, None, None)
+
+    assert between is not None
+    assert loop.get_task_factory() is None
+
+
+async def test_a_connection_leaves_nothing_that_only_the_collector_finds(
+    app_of: Any, echo: Any
+) -> None:
+    connect = MemoryTransport(app_of(echo), lifespan=False)
+    gc.collect()
+    gc.disable()
+    try:
+        async with connect("/") as session:
+            await session.send("1")
+            await session.receive()
+        gone = weakref.ref(session)
+        del session
+        await asyncio.sleep(0)
+        assert gone() is None
+    finally:
+        gc.enable()
