@@ -1,0 +1,1 @@
+"""The toolkit and the runtime beside their peers: ``python -m tests.benchmarks``."""

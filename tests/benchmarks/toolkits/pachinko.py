@@ -1,0 +1,24 @@
+"""Ours: what the fixture ``websocket_connect`` is."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+from typing import TYPE_CHECKING
+
+from pytest_pachinko import MemoryTransport
+from tests.benchmarks.toolkits.falcon_app import make_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from collections.abc import Callable
+
+__all__ = ["client"]
+
+
+@asynccontextmanager
+async def client() -> AsyncIterator[Callable[[], Any]]:
+    """See ``tests.benchmarks.toolkits``."""
+    async with MemoryTransport(make_app()) as connect:
+        yield partial(connect, "/echo")
