@@ -26,7 +26,7 @@ def find(text: str, name: str) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:  # noqa: PLR2004 - the script and the name
+    if len(sys.argv) != 2:
         sys.exit(f"usage: {sys.argv[0]} NAME")
     if not README.is_file():
         sys.exit(f"{README.name} is missing")

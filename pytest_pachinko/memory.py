@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_pachinko.clock.adopt import adoption_of
 from pytest_pachinko.clock.control import check_policy
+from pytest_pachinko.clock.core import wake
 from pytest_pachinko.clock.report import describe_timer
 from pytest_pachinko.errors import ApplicationFailure
 from pytest_pachinko.errors import HandshakeDenied
@@ -397,21 +398,19 @@ class Connecting:
         clock = self._transport._clock
         loop = asyncio.get_running_loop()
         news = self.wire.watch()
-        timer = None
-        if clock is not None and clock.now is not None:
-            clock.waits[news] = (Stalled,)
-            clock.horizons[news] = loop.time() + HORIZON
-        else:
-            timer = loop.call_later(self._transport.timeout, _ring, news)
+        if clock is None or clock.now is None:
+            timer = loop.call_later(self._transport.timeout, wake, news)
+            await news
+            timer.cancel()
+            return
+        clock.waits[news] = (Stalled,)
+        clock.horizons[news] = loop.time() + HORIZON
         try:
             await news
         except Stalled:
             return
         finally:
-            if timer is not None:
-                timer.cancel()
-            elif clock is not None:
-                del clock.waits[news], clock.horizons[news]
+            del clock.waits[news], clock.horizons[news]
 
     async def _clear_up(self) -> str | None:
         """Cancel what the connection has left behind, and describe it."""
@@ -477,8 +476,3 @@ async def _run_application(app: Any, wire: Wire, belongings: Belongings) -> None
             belongings.fail(error)
     finally:
         wire.returned()
-
-
-def _ring(news: asyncio.Future[None]) -> None:
-    if not news.done():
-        news.set_result(None)

@@ -193,7 +193,9 @@ def websocket_clock(request: pytest.FixtureRequest) -> Generator[VirtualClock]:
     from pytest_pachinko.tasks import side
     from pytest_pachinko.tasks import TEST
 
-    clock: VirtualClock = _running(request, "clock", "use: with pytest_pachinko.clock.virtual_time()")
+    clock: VirtualClock = _running(
+        request, "clock", "use: with pytest_pachinko.clock.virtual_time()"
+    )
     # The test runs in a copy of this context: what it waits for moves time from its first line.
     before = side.get()
     side.set(TEST)

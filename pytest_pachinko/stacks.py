@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["await_chain", "doing"]
 
-_DEEP = 100
-
-
 def await_chain(awaited: Any) -> Iterator[FrameType]:
     """Yield the frames of a suspended coroutine and of what it awaits, the outermost first."""
-    for _ in range(_DEEP):
+    while True:
         for frame_name, inner_name in _SUSPENDED:
             frame = getattr(awaited, frame_name, None)
             if frame is not None:
@@ -43,7 +40,7 @@ def doing(task: asyncio.Task[Any]) -> str:
     """Say in one line where a task stands in the user's code, and what it waits for there."""
     frames = list(await_chain(task.get_coro()))
     if not frames:
-        return "is about to start" if not task.done() else "has finished"
+        return "runs no Python code"
     for at in range(len(frames) - 1, -1, -1):
         if not frames[at].f_code.co_filename.startswith(_INSTALLED):
             return _place(frames[at]) + _waits_for(frames[at + 1 :])

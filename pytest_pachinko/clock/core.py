@@ -288,7 +288,7 @@ class Clock:
             return 0
         if self.now is None:
             left = self._patient(self.patience, "time is real while a socket or pipe is open")
-            return left if timeout is None or left is None else min(left, timeout)
+            return min((wait for wait in (left, timeout) if wait is not None), default=None)
         victim = None if loop._asyncgens_shutdown_called else self._victim()
         why = ""
         if timeout is not None and self._may_jump(victim, timeout):
