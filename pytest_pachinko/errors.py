@@ -13,8 +13,7 @@
             ├── LeftBehind            something of the connection outlived it
             └── LifespanFailed        the application did not start, or stop
 
-That split decides between ERROR and FAILED in a report. Each message says what happened,
-what was expected, what came last, and gives one hint.
+Each message says what happened, what was expected, what came last, and gives one hint.
 """
 
 from __future__ import annotations

@@ -122,7 +122,8 @@ def _policy(request: pytest.FixtureRequest) -> Any:
     try:
         return check_policy(policy)
     except PachinkoUsageError as error:
-        pytest.fail(str(error), pytrace=False)
+        message = str(error)
+    pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture
@@ -135,7 +136,8 @@ def websocket_app(request: pytest.FixtureRequest) -> Any:
     try:
         return load_application(_option(config, "pachinko_app"), config.rootpath)
     except PachinkoUsageError as error:
-        pytest.fail(str(error), pytrace=False)
+        message = str(error)
+    pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture
@@ -246,7 +248,8 @@ def _checked(app: Any) -> Any:
     try:
         return check_application(app, "websocket_app")
     except PachinkoUsageError as error:
-        pytest.fail(str(error), pytrace=False)
+        message = str(error)
+    pytest.fail(message, pytrace=False)
 
 
 def _show_later(request: pytest.FixtureRequest, traces: list[Trace]) -> None:

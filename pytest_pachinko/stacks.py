@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["await_chain", "doing"]
 
+
 def await_chain(awaited: Any) -> Iterator[FrameType]:
     """Yield the frames of a suspended coroutine and of what it awaits, the outermost first."""
     while True:

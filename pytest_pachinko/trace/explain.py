@@ -134,12 +134,23 @@ def _verdict(trace: Trace, pairs: list[Pair], at: int) -> list[str]:
     if pattern is not None and event is not None:
         lines += [f"  {line}" for line in _fields(pattern, event)]
     elif pattern is not None:
-        near = next((e for _, e in pairs if e is not None and pattern.matches(e)), None)
-        if near is not None:
-            lines.append(
-                f"  near miss: event [{near.index}] is such a one, but expected for itself"
-            )
+        lines += _near_misses(pattern, [e for _, e in pairs if e is not None])
     return lines
+
+
+def _near_misses(pattern: Any, events: list[TraceEvent]) -> list[str]:
+    """Name an event elsewhere that is what a pattern describes, or a message of its type."""
+    for event in events:
+        if pattern.matches(event):
+            return [f"  near miss: event [{event.index}] is such a one, but expected for itself"]
+    payload = getattr(pattern, "payload", None)
+    if isinstance(payload, msgspec.Struct):
+        alike = type(pattern)(type(payload))
+        for event in events:
+            if alike.matches(event):
+                fields = [f"  {line}" for line in _fields(pattern, event)]
+                return [f"  near miss: event [{event.index}]", *fields]
+    return []
 
 
 def _comparison(pairs: list[Pair], wrong: list[int]) -> list[str]:

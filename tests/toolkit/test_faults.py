@@ -1,7 +1,5 @@
 """Trouble on the wire."""
 
-
-
 from __future__ import annotations
 
 import asyncio
@@ -78,6 +76,18 @@ async def test_latency_keeps_the_order(talk_to: Any, echo: Any) -> None:
 async def test_latency_is_a_time(seconds: Any) -> None:
     with pytest.raises(PachinkoUsageError, match="no time in seconds"):
         Latency(seconds)
+
+
+async def test_two_closes_may_cross_each_other(talk_to: Any) -> None:
+    async def close(receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close", "code": 4000})
+        assert (await receive())["code"] == 4000
+
+    async with talk_to(close, faults=[Latency(1.0)]) as session:
+        await session.close(4001)
+        await asyncio.sleep(5)
+
+    assert session.close_code == 4001
 
 
 async def test_a_failed_send_is_the_applications_to_handle(talk_to: Any) -> None:

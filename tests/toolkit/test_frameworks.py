@@ -1,7 +1,5 @@
 """Any ASGI application will do: Starlette and Litestar beside Falcon."""
 
-
-
 from __future__ import annotations
 
 from typing import Any

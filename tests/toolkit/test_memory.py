@@ -1,7 +1,5 @@
 """Sessions in memory, from the handshake to what stays behind."""
 
-
-
 from __future__ import annotations
 
 import asyncio
@@ -275,6 +273,13 @@ async def test_the_lifespan_lasts_while_a_session_is_open() -> None:
     events.append("end")
 
     assert events == ["startup", "first", "second", "shutdown", "end"]
+
+
+async def test_a_transport_may_be_entered_while_a_session_is_open(app_of: Any, idle: Any) -> None:
+    connect = MemoryTransport(app_of(idle))
+
+    async with connect("/"), connect, connect("/") as session:
+        assert session.accepted
 
 
 async def test_the_state_of_the_lifespan_reaches_the_first_connection() -> None:

@@ -1,7 +1,5 @@
 """What a test does with one connection."""
 
-
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """Falcon's own WebSocket over a wire, with both ends in the test's hands."""
 
-
-
 from __future__ import annotations
 
 import asyncio
@@ -77,6 +75,14 @@ async def test_connected_closes_at_the_end() -> None:
 
     assert connection.close_code == 1000
     assert connection.trace == [Accepted(), Closed(1000, by="peer")]
+
+
+async def test_several_may_be_connected_at_once() -> None:
+    async with WebSocketSimulator().connected() as ann, WebSocketSimulator().connected() as bob:
+        ann.push_text("ann")
+        bob.push_text("bob")
+
+        assert [await ann.receive_text(), await bob.receive_text()] == ["ann", "bob"]
 
 
 async def test_a_connection_that_is_closed_already_is_left_alone() -> None:

@@ -1,7 +1,5 @@
 """Which exceptions of an application reach the test."""
 
-
-
 from __future__ import annotations
 
 import asyncio

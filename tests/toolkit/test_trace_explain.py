@@ -216,3 +216,18 @@ def test_a_payload_neither_breaks_the_line_nor_speaks_to_the_terminal(
     text: str, shown: str
 ) -> None:
     assert shorten(text) == shown
+
+
+def test_a_message_of_the_expected_type_elsewhere_is_a_near_miss() -> None:
+    trace = trace_of("1", '{"type":"said","user":"ann","text":"hi"}', Close(1000))
+    patterns = [..., FromApp(Said(user="bob", text="hi")), Closed(1000)]
+
+    assert "  near miss: event [1]" in difference(trace, patterns)
+    assert "  $.user: expected 'bob', got 'ann'" in difference(trace, patterns)
+
+
+def test_a_message_of_a_type_that_never_came_has_no_near_miss() -> None:
+    trace = trace_of("1", Close(1000))
+    patterns = [..., FromApp(Said(user="bob", text="hi")), Closed(1000)]
+
+    assert not [line for line in difference(trace, patterns) if "near miss" in line]
