@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import lru_cache
 from functools import partial
 from typing import Any
@@ -30,6 +31,7 @@ from pytest_pachinko.trace.explain import describe
 from pytest_pachinko.trace.explain import last_events
 from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.match import FromApp
+from pytest_pachinko.trace.match import is_type
 from pytest_pachinko.trace.match import Pattern
 
 if TYPE_CHECKING:
@@ -289,7 +291,7 @@ class Session:
             within: Seconds to wait for each; see ``receive``.
 
         Returns:
-            The payloads: a Struct for a Struct or a type of Struct, decoded JSON for a dict
+            The payloads: decoded to the type for a Struct or a type, decoded JSON for a dict
             or list, a ``Close`` for an end, else the frame as it is.
 
         Raises:
@@ -494,9 +496,11 @@ class Session:
 
 def _payload(pattern: Pattern, event: TraceEvent) -> Any:
     expected = getattr(pattern, "payload", None)
-    cls = expected if isinstance(expected, type) else type(expected)
-    if issubclass(cls, msgspec.Struct):
-        return msgspec.json.decode(event.payload, type=cls)
+    if isinstance(expected, msgspec.Struct):
+        return _decoder(type(expected)).decode(event.payload)
+    if is_type(expected) and expected not in (str, bytes):
+        with suppress(TypeError):  # a type that compares by itself, which msgspec does not know
+            return _decoder(expected).decode(event.payload)
     return decode(event.payload) if isinstance(expected, dict | list) else event.payload
 
 

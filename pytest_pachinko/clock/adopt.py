@@ -134,7 +134,7 @@ def adoption_of(loop: Any) -> Adoption | None:
 def clock_of(loop: Any) -> Clock | None:
     """Return the clock of a loop that is on virtual time now."""
     adoption: Adoption | None = getattr(loop, _MARK, None)
-    return adoption.clock if adoption is not None and adoption.users else None
+    return adoption.clock if adoption is not None and adoption.clock.users else None
 
 
 def _can_be_adopted(loop: Any) -> bool:

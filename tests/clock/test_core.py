@@ -13,6 +13,7 @@ from pytest_pachinko.clock.core import Clock
 from pytest_pachinko.clock.core import wake
 from pytest_pachinko.clock.report import describe_timer
 from pytest_pachinko.clock.waiting import innermost_future
+from pytest_pachinko.quiet import settle
 from pytest_pachinko.stacks import doing
 from tests.clock.apps import application
 from tests.clock.apps import connected
@@ -160,3 +161,9 @@ async def test_a_session_is_not_opened_in_another_loop():
     async with transport:
         with pytest.raises(PachinkoUsageError, match="another event loop"):
             await asyncio.to_thread(asyncio.run, transport("/").__aenter__())
+
+
+@pytest.mark.asyncio
+async def test_a_loop_without_a_session_settles_too():
+    async with MemoryTransport(application(silent)):
+        await settle()

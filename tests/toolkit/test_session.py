@@ -416,3 +416,22 @@ async def test_a_session_is_printed_in_one_line(talk_to: Any, echo: Any) -> None
         assert repr(session) == "<Session /chat: open; 2 sent, 2 received, 1 unread>"
 
     assert repr(session) == "<Session /chat: closed by the test with 1000>"
+
+
+async def test_what_a_type_expects_comes_decoded_to_it(talk_to: Any, says: Any) -> None:
+    async with talk_to(says('{"type":"said","text":"hi"}', "7", "[1]")) as session:
+        assert await session.expect(Said | Left, int, [1]) == [Said(text="hi"), 7, [1]]
+
+
+async def test_a_type_that_compares_by_itself_gives_the_frame(talk_to: Any, says: Any) -> None:
+    class Anything(type):
+        def __eq__(cls, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Whatever(metaclass=Anything):
+        pass
+
+    async with talk_to(says("7")) as session:
+        assert await session.expect(Whatever) == ["7"]
