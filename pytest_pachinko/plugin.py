@@ -106,7 +106,7 @@ def _pachinko_policy(request: pytest.FixtureRequest) -> Any:
 
 def _policy(request: pytest.FixtureRequest) -> Any:
     """Return when time may move in a test: as its marker says, else the configuration."""
-    from pytest_pachinko.clock import check_policy
+    from pytest_pachinko.clock.control import check_policy
     from pytest_pachinko.errors import PachinkoUsageError
 
     policy: Any = request.config.getini("pachinko_clock")

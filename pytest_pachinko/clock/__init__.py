@@ -1,7 +1,6 @@
 """Virtual time: moving it, and waiting until nothing more can happen."""
 
 from pytest_pachinko.clock.control import advance
-from pytest_pachinko.clock.control import check_policy
 from pytest_pachinko.clock.control import hold
 from pytest_pachinko.clock.control import loop_factory
 from pytest_pachinko.clock.control import now
@@ -12,7 +11,6 @@ from pytest_pachinko.clock.control import VirtualClock
 __all__ = [
     "VirtualClock",
     "advance",
-    "check_policy",
     "hold",
     "loop_factory",
     "now",

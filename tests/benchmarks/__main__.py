@@ -10,13 +10,14 @@ import time
 import warnings
 from pathlib import Path
 
+from tests.benchmarks import clock_cases
 from tests.benchmarks import report
 from tests.benchmarks import runtime_cases
 from tests.benchmarks import toolkit_cases
 from tests.benchmarks.measure import measure
 from tests.benchmarks.toolkits import find_toolkits
 
-GROUPS = ("echo", "idle", "open", "lockstep", "burst")
+GROUPS = ("echo", "idle", "open", "lockstep", "burst", "clock")
 
 _PATIENCE = 60.0  # seconds for one round of one group
 
@@ -48,6 +49,7 @@ def main() -> None:
     toolkits, missing = find_toolkits()
     available = toolkit_cases.groups(toolkits, quick=arguments.quick)
     available |= runtime_cases.groups(quick=arguments.quick)
+    available |= clock_cases.groups(quick=arguments.quick)
     groups = [available[name] for name in GROUPS if name in wanted]
 
     print(report.versions())
@@ -68,6 +70,8 @@ def main() -> None:
         )
         results.append(result)
         print(f"\n{report.table(result)}", flush=True)
+    if "clock" in wanted:
+        print(f"\n{report.limits(clock_cases.costs(quick=arguments.quick))}")
     faulthandler.cancel_dump_traceback_later()
 
     if arguments.json:

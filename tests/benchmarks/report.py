@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.measure import Ratio
     from tests.benchmarks.measure import Result
 
-__all__ = ["as_json", "table", "versions"]
+__all__ = ["as_json", "limits", "table", "versions"]
 
 _PACKAGES = (
     "falcon-pachinko",
@@ -55,6 +55,15 @@ def table(result: Result) -> str:
         rows.append(row)
     title = f"{group.name}: {group.title} (rounds: {rounds})"
     return "\n".join([title, *_align(rows)])
+
+
+def limits(costs: Iterable[tuple[str, float, float]]) -> str:
+    """Return a table of what has a limit of its own, in microseconds."""
+    rows = [["", "us each", "limit"]]
+    for name, seconds, limit in costs:
+        verdict = "ok" if seconds <= limit else "MISSED"
+        rows.append([name, f"{seconds * 1e6:.1f}", f"<= {limit * 1e6:g} {verdict}"])
+    return "\n".join(["virtual time: what has a limit of its own", *_align(rows)])
 
 
 def as_json(results: Iterable[Result], skipped: list[str]) -> str:
