@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from typing import TYPE_CHECKING
 
-from pytest_pachinko.clock.adopt import clock_of
+from pytest_pachinko.clock.adopt import adopted_clock
 from pytest_pachinko.errors import LifespanFailed
 from pytest_pachinko.stacks import doing
 from pytest_pachinko.tasks import Belongings
@@ -137,7 +137,7 @@ def _waiting(answer: asyncio.Future[Any], task: asyncio.Task[Any], phase: str) -
         answer.set_exception(no_answer(f"and {PATIENCE:g} s have passed"))
 
     loop = asyncio.get_running_loop()
-    clock = clock_of(loop)
+    clock = adopted_clock(loop)
     if clock is None:
         timer = loop.call_later(PATIENCE, give_up)
         try:

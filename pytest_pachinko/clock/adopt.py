@@ -9,7 +9,7 @@ from pytest_pachinko.clock.core import Clock
 from pytest_pachinko.clock.core import Selector
 from pytest_pachinko.tasks import note_task
 
-__all__ = ["Adoption", "adoption_of", "clock_of"]
+__all__ = ["Adoption", "adopted_clock", "adoption_of", "clock_of"]
 
 _MARK = "_pachinko_adoption"
 
@@ -131,10 +131,16 @@ def adoption_of(loop: Any) -> Adoption | None:
     return adoption
 
 
-def clock_of(loop: Any) -> Clock | None:
-    """Return the clock of a loop that is on virtual time now."""
+def adopted_clock(loop: Any) -> Clock | None:
+    """Return the clock of a loop that has been entered, though time may run by itself in it."""
     adoption: Adoption | None = getattr(loop, _MARK, None)
-    return adoption.clock if adoption is not None and adoption.clock.users else None
+    return adoption.clock if adoption is not None and adoption.users else None
+
+
+def clock_of(loop: Any) -> Clock | None:
+    """Return the clock of a loop in which something wants time to stand still."""
+    clock = adopted_clock(loop)
+    return clock if clock is not None and clock.users else None
 
 
 def _can_be_adopted(loop: Any) -> bool:
