@@ -287,6 +287,29 @@ class Connecting:
         self.session: Session
         self.wire: Wire
 
+    def __enter__(self) -> None:
+        """Say how a session is opened.
+
+        Raises:
+            PachinkoUsageError: Always.
+        """
+        raise PachinkoUsageError(
+            f'A session is opened with: async with websocket_connect("{self.path}") as session:'
+        )
+
+    def __exit__(self, *_: object) -> None:
+        """Exist, so that ``__enter__`` is called."""
+
+    def __await__(self) -> Any:
+        """Say how a session is opened, as ``__enter__`` does."""
+        self.__enter__()
+
+    def __getattr__(self, name: str) -> Any:
+        """Say how a session is opened, where somebody takes this for one."""
+        if hasattr(Session, name):
+            self.__enter__()
+        raise AttributeError(name)
+
     async def __aenter__(self) -> Session:
         """Connect.
 
@@ -450,7 +473,13 @@ class Connecting:
     def _denied(self, answer: Handshake) -> HandshakeDenied:
         name = self.wire.trace.connection
         code = answer.close_code
-        if code is not None:
+        if code == 3404:
+            how = "the application closed with 3404: it has no route for this path"
+        elif code == 3405:
+            how = "the application closed with 3405: the resource has no on_websocket"
+        elif code == 1000:
+            how = "the application closed with 1000, as Falcon does when on_websocket returns"
+        elif code is not None:
             how = f"the application closed with {code} before it accepted"
         elif answer.status == 500 and self._task.done():
             how = "the application returned without accepting or refusing"

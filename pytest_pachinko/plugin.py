@@ -29,6 +29,11 @@ _SECTION_LINES = 200
 
 _SECTIONS = 20
 
+_NOT_AWAITED = (
+    r"error:coroutine 'Session\.:RuntimeWarning",
+    r"error:(?s)Exception ignored in. <coroutine object Session\.:pytest.PytestUnraisableExceptionWarning",
+)
+
 _NOT_ASYNCIO = (
     "Sessions need asyncio, as Falcon's WebSockets do, and anyio runs this test on another "
     "backend.\n"
@@ -68,6 +73,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "pachinko(*, clock): what holds for the sessions of a test; "
         "clock is 'demand', 'autojump' or 'wall', like the ini option pachinko_clock.",
     )
+    # A verb of a session that is not awaited does nothing: the test must not pass by that.
+    for line in _NOT_AWAITED:
+        config.addinivalue_line("filterwarnings", line)
     _timeout(config)
     if _has_asyncio(config):
         from pytest_pachinko import fixtures_asyncio

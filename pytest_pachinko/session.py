@@ -441,7 +441,7 @@ class Session:
             tip = f"Hint: is a message missing before this? To wait longer: within={2 * self._limit:g}"
         else:
             places = situation(self._clock)
-            tip = hint(self._clock, what.partition("(")[0])
+            tip = hint(self._clock, what.partition("(")[0], why)
         if self._wire.handshake is None:
             tip = "Hint: on_connect must accept or refuse; it may wait for something."
         text = "\n".join([*places, last_events(self.trace), tip])

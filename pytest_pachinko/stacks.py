@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+    from types import TracebackType
 
-__all__ = ["await_chain", "doing"]
+__all__ = ["await_chain", "doing", "without_servers_frames"]
 
 
 def await_chain(awaited: Any) -> Iterator[FrameType]:
@@ -51,10 +52,23 @@ def doing(task: asyncio.Task[Any]) -> str:
     return _place(frames[-1])
 
 
+def without_servers_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the user's first line on, if it has one.
+
+    What Falcon and the runtime do before that is the same for every connection.
+    """
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(_INSTALLED):
+            return traceback
+        traceback = traceback.tb_next
+    return None
+
+
 def _waits_for(below: list[FrameType]) -> str:
     """Name what the user's line waits for, as far as it is asyncio's."""
     for frame in reversed(below):
-        if frame.f_code.co_filename.startswith(_ASYNCIO):
+        name = frame.f_code.co_name
+        if frame.f_code.co_filename.startswith(_ASYNCIO) and not name.startswith("_"):
             return f" (waits for {frame.f_code.co_qualname})"
     return ""
 

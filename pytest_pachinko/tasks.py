@@ -14,15 +14,17 @@ from contextvars import Context
 from contextvars import ContextVar
 from contextvars import copy_context
 from typing import Any
+from typing import cast
 from typing import TYPE_CHECKING
 
 from pytest_pachinko.endings import is_ordinary_end
+from pytest_pachinko.stacks import without_servers_frames
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from collections.abc import Iterator
 
-__all__ = ["TEST", "Belongings", "current_owner", "note_task", "noting_tasks", "side"]
+__all__ = ["TEST", "Belongings", "NotedTask", "current_owner", "owner_of", "noting_tasks", "side"]
 
 TEST: Any = "test"
 
@@ -75,6 +77,8 @@ class Belongings:
 
     def note(self, task: asyncio.Task[Any]) -> None:
         """Take note of a task that was started on behalf of the connection."""
+        if isinstance(task, NotedTask):
+            task.owner = self
         self._tasks.append(task)
         if len(self._tasks) > self._limit:
             self._tasks = [task for task in self._tasks if not task.done() or _unseen(task)]
@@ -84,6 +88,9 @@ class Belongings:
         """Take note of an exception that is to reach the test, unless it is an ordinary end."""
         known = any(error is each for each in self.failures)
         if not (self._muted or known or is_ordinary_end(error)):
+            shorter = without_servers_frames(error.__traceback__)
+            if shorter is not None:
+                error.__traceback__ = shorter
             self.failures.append(error)
 
     def living(self) -> list[asyncio.Task[Any]]:
@@ -142,21 +149,39 @@ class _Factory:
         self.users = 1
 
     def __call__(self, loop: Any, coroutine: Any, **kwargs: Any) -> Any:
-        if self.before is None:
-            task: Any = asyncio.Task(coroutine, loop=loop, **kwargs)
+        owner = owner_of(kwargs.get("context"))
+        if self.before is not None:
+            task: Any = self.before(loop, coroutine, **kwargs)
+        elif owner is None:
+            return asyncio.Task(coroutine, loop=loop, **kwargs)
         else:
-            task = self.before(loop, coroutine, **kwargs)
-        note_task(task, kwargs.get("context"))
+            task = NotedTask(coroutine, loop=loop, **kwargs)
+        if owner is not None:
+            owner.note(task)
         return task
 
 
-def note_task(task: asyncio.Task[Any], context: Context | None) -> None:
-    """Let the connection on whose behalf a task was started take note of it.
+class NotedTask(asyncio.Task[Any]):
+    """A task of a connection, whose exception is not lost by cancelling it afterwards.
+
+    Attributes:
+        owner: The connection.
+    """
+
+    owner: Belongings | None = None
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the task; if it has failed before, and nobody knows, that is noted."""
+        if self.owner is not None and self.done() and _unseen(self):
+            self.owner.fail(cast("BaseException", self.exception()))
+        return super().cancel(msg)
+
+
+def owner_of(context: Context | None) -> Belongings | None:
+    """Return the connection on whose behalf a task is started.
 
     Args:
-        task: The task, just started.
-        context: The context that was given to it; None for that of its maker.
+        context: The context that is given to it; None for that of its maker.
     """
     owner = side.get() if context is None else context.get(side)
-    if owner.__class__ is Belongings:
-        owner.note(task)
+    return owner if owner.__class__ is Belongings else None

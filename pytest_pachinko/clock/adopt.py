@@ -7,7 +7,8 @@ from typing import Any
 
 from pytest_pachinko.clock.core import Clock
 from pytest_pachinko.clock.core import Selector
-from pytest_pachinko.tasks import note_task
+from pytest_pachinko.tasks import NotedTask
+from pytest_pachinko.tasks import owner_of
 
 __all__ = ["Adoption", "adopted_clock", "adoption_of", "clock_of"]
 
@@ -41,12 +42,15 @@ class Adoption:
             return handle
 
         def create_task(coroutine: Any, **kwargs: Any) -> Any:
-            plain = loop._task_factory is None and not loop._debug
-            if plain:
-                task = asyncio.Task(coroutine, loop=loop, **kwargs)
-            else:
+            owner = owner_of(kwargs.get("context"))
+            if loop._task_factory is not None or loop._debug:
                 task = make_task(coroutine, **kwargs)
-            note_task(task, kwargs.get("context"))
+            elif owner is None:
+                return asyncio.Task(coroutine, loop=loop, **kwargs)
+            else:
+                task = NotedTask(coroutine, loop=loop, **kwargs)
+            if owner is not None:
+                owner.note(task)
             return task
 
         submit = loop.run_in_executor

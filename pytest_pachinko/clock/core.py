@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import threading
 import time
 from collections import deque
@@ -39,6 +40,7 @@ from typing import Any
 from typing import Literal
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.clock.report import POLLING
 from pytest_pachinko.clock.report import stalled_test
 from pytest_pachinko.clock.waiting import innermost_future
 from pytest_pachinko.clock.waiting import is_spinning
@@ -184,7 +186,9 @@ class Clock:
                 self._offset = self.now - self._monotonic()
                 self.now = None
         elif self.now is None:
-            self.now = self.time()
+            # On a multiple of 2**-10, so that sums of whole seconds are exact from here on: an
+            # application that compares them is not to fail by chance.
+            self.now = math.ceil(self.time() * 1024) / 1024
 
     def watch_sockets(self, change: int) -> None:
         """Take note that descriptors were opened or closed."""
@@ -250,7 +254,7 @@ class Clock:
             self._seen = seen
             return
         self._seen = None
-        why = "the event loop never rests: something polls without end"
+        why = POLLING
         if victim is not None:
             self._fail(victim, why)
             return

@@ -16,26 +16,36 @@ from pytest_pachinko.stacks import doing
 if TYPE_CHECKING:
     from pytest_pachinko.clock.core import Clock
 
-__all__ = ["describe_timer", "hint", "is_internal", "situation", "stalled_test"]
+__all__ = ["POLLING", "describe_timer", "hint", "is_internal", "situation", "stalled_test"]
 
-_MANY = 12  # sessions and timers that a report names
+POLLING = "the event loop never rests: something polls without end"
+
+_MANY = 12  # sessions that a report names
+_FEW = 5  # timers
 
 
 def situation(clock: Clock) -> list[str]:
     """Say what everybody waits for: the test, each connection, timers, threads."""
-    lines = [f"  test     {doing(task)}" for task in dict.fromkeys(clock.testers) if task]
+    lines = [
+        f"  test     {doing(task)}"
+        for task in dict.fromkeys(clock.testers)
+        if task is not None and not task.done()
+    ]
+    timers = clock.timers()
+    asleep = [task_woken_by(timer) for timer in timers]
     sessions = clock.sessions
     for session in sessions[:_MANY]:
         tasks = [task for task in session._belongings.living() if not is_internal(task)]
-        lines += [f"  app      {session.trace.connection}: {doing(task)}" for task in tasks]
+        name = session.trace.connection
+        # Who only sleeps is shown with the timer that wakes it.
+        lines += [f"  app      {name}: {doing(task)}" for task in tasks if task not in asleep]
         if not tasks:
-            lines.append(f"  app      {session.trace.connection}: has returned")
+            lines.append(f"  app      {name}: has returned")
     if len(sessions) > _MANY:
         lines.append(f"  app      … and {len(sessions) - _MANY} more connections")
-    timers = clock.timers()
-    lines += [f"  timer    {_in(clock, timer)} {describe_timer(timer)}" for timer in timers[:5]]
-    if len(timers) > 5:
-        lines.append(f"  timer    … and {len(timers) - 5} more timers")
+    lines += [f"  timer    {_in(clock, timer)} {describe_timer(timer)}" for timer in timers[:_FEW]]
+    if len(timers) > _FEW:
+        lines.append(f"  timer    … and {len(timers) - _FEW} more timers")
     lines += [
         f"  thread   {thread.name} is alive: if it is to wake the test: with pytest_pachinko.clock.hold()"
         for thread in threading.enumerate()
@@ -49,22 +59,31 @@ def situation(clock: Clock) -> list[str]:
 def stalled_test(clock: Clock, why: str) -> Stalled:
     """Make the error for a wait of the test that is none of the toolkit's."""
     first = "The test waits for something that nothing can bring about any more"
-    text = "\n".join([first + (f": {why}." if why else "."), *situation(clock), hint(clock, "")])
-    return Stalled(text)
+    lines = [first + (f": {why}." if why else "."), *situation(clock), hint(clock, "", why)]
+    return Stalled("\n".join(lines))
 
 
-def hint(clock: Clock, method: str) -> str:
-    """Say what to try."""
-    timers = clock.timers()
+def hint(clock: Clock, method: str, why: str) -> str:
+    """Say what to try.
+
+    Args:
+        clock: The clock.
+        method: The method of a session that waits in vain, if it is one.
+        why: Why it is in vain.
+    """
+    if why == POLLING:
+        return "Hint: await an asyncio.Event, or a sleep that takes time, in place of polling."
+    advice = "Hint: is a message missing before this, or a handler's reply?"
     if clock.now is None:
-        return "Hint: is a message missing before this, or a reply? To wait longer: within=..."
-    if timers:
-        # Rounded up: who follows the hint reaches the timer.
-        seconds = max(0.0, math.ceil((timers[0].when() - clock.time()) * 1000) / 1000)
-        if method:
-            return f"Hint: to let time pass: {method}(..., within={seconds:g})"
-        return f"Hint: to let time pass: asyncio.sleep({seconds:g}), or advance() of the clock"
-    return "Hint: is a message missing before this, or a handler's reply?"
+        return f"{advice} Or it takes longer: within=..."
+    timers = clock.timers()
+    if not timers:
+        return advice
+    # Rounded up: who follows the hint reaches the timer.
+    seconds = max(0.0, math.ceil((timers[0].when() - clock.time()) * 1000) / 1000)
+    if method:
+        return f"{advice} Or is time to pass: {method}(..., within={seconds:g})"
+    return f"{advice} Or is time to pass: asyncio.sleep({seconds:g}), or advance() of the clock"
 
 
 def is_internal(task: asyncio.Task[Any]) -> bool:

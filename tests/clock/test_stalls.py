@@ -73,7 +73,7 @@ async def test_a_stall_gives_the_parameter_that_would_reach_the_next_timer():
             await session.receive()
 
         assert "+30.000 s wakes heartbeat at " in str(caught.value)
-        assert "Hint: to let time pass: receive(..., within=30)" in str(caught.value)
+        assert "Or is time to pass: receive(..., within=30)" in str(caught.value)
         assert await session.receive(within=30) == "beat"
 
 

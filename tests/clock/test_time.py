@@ -125,6 +125,15 @@ async def test_a_timer_that_was_set_before_comes_before_equal_ones():
     assert fired == ["before", "after"]
 
 
+async def test_sums_of_whole_seconds_are_exact():
+    async with connected(silent):
+        before = now()
+        for _ in range(20):
+            await asyncio.sleep(30)
+
+        assert now() - before == 600
+
+
 async def test_advance_moves_time_and_lets_what_it_wakes_run():
     async with connected(heartbeat) as session:
         await advance(30)

@@ -277,3 +277,21 @@ def test_the_fixtures_are_listed_with_what_they_do(project: pytest.Pytester) -> 
     for name in ("app", "connect", "harness", "simulator"):
         result.stdout.fnmatch_lines([f"websocket_{name} -- *plugin.py*"])
     result.stdout.no_fnmatch_line("*_pachinko_*")
+
+
+def test_a_verb_that_is_not_awaited_fails_the_test(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_nothing(websocket_connect):
+            async with websocket_connect("/") as session:
+                session.expect("never looked at")
+        """
+    )
+
+    result = project.runpytest_inprocess()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*coroutine object Session.expect*"])

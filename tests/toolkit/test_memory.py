@@ -440,3 +440,72 @@ async def test_the_end_of_a_closed_connection_is_readable_more_than_once(
         for _ in range(2):
             with pytest.raises(SessionClosed):
                 await session.receive()
+
+
+# What a newcomer gets wrong.
+
+
+@pytest.mark.parametrize("use", ["with", "await", "send"])
+async def test_a_session_that_is_not_entered_says_how_to(use: str) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise NotImplementedError
+
+    connecting: Any = MemoryTransport(app)("/chat")
+    with pytest.raises(PachinkoUsageError, match=r'async with websocket_connect\("/chat"\) as'):
+        if use == "with":
+            with connecting:
+                pass
+        elif use == "await":
+            await connecting
+        else:
+            await connecting.send("x")
+    assert not hasattr(connecting, "nothing_known")
+    connecting.__exit__()
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        (3404, "it has no route for this path"),
+        (3405, "the resource has no on_websocket"),
+        (1000, "as Falcon does when on_websocket returns"),
+        (4000, "the application closed with 4000 before it accepted"),
+    ],
+)
+async def test_a_denial_says_what_its_code_means(code: int, how: str) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close", "code": code})
+
+    with pytest.raises(HandshakeDenied, match=how):
+        async with MemoryTransport(app, lifespan=False)("/"):
+            pass
+
+
+async def test_a_task_that_crashed_and_was_then_cancelled_reaches_the_test(falcon_app: Any) -> None:
+    async def crash() -> None:
+        raise ZeroDivisionError
+
+    async def handle(req: Any, ws: Any) -> None:
+        await ws.accept()
+        task = asyncio.ensure_future(crash())
+        try:
+            await ws.receive_text()
+        finally:
+            task.cancel()
+
+    with pytest.raises(ZeroDivisionError):
+        async with MemoryTransport(falcon_app(handle))("/") as session:
+            await session.expect_silence()
+
+
+async def test_the_traceback_of_the_application_begins_in_its_own_code(falcon_app: Any) -> None:
+    async def handle(req: Any, ws: Any) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        async with MemoryTransport(falcon_app(handle))("/"):
+            pass
+
+    places = [entry.name for entry in caught.traceback]
+    assert "_handle_websocket" not in places
+    assert places[-1] == "handle"
