@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from collections.abc import Iterator
 
-__all__ = ["TEST", "Belongings", "NotedTask", "current_owner", "owner_of", "noting_tasks", "side"]
+__all__ = ["TEST", "Belongings", "NotedTask", "current_owner", "noting_tasks", "owner_of", "side"]
 
 TEST: Any = "test"
 

@@ -31,7 +31,6 @@ class Adoption:
         self.clock = clock = Clock(loop)
         ready = loop._ready
         wake = loop._write_to_self
-        make_task = loop.create_task
         set_debug = loop.set_debug
 
         def call_soon(callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
@@ -40,18 +39,6 @@ class Adoption:
                 loop._check_closed()
             ready.append(handle)
             return handle
-
-        def create_task(coroutine: Any, **kwargs: Any) -> Any:
-            owner = owner_of(kwargs.get("context"))
-            if loop._task_factory is not None or loop._debug:
-                task = make_task(coroutine, **kwargs)
-            elif owner is None:
-                return asyncio.Task(coroutine, loop=loop, **kwargs)
-            else:
-                task = NotedTask(coroutine, loop=loop, **kwargs)
-            if owner is not None:
-                owner.note(task)
-            return task
 
         submit = loop.run_in_executor
 
@@ -77,7 +64,7 @@ class Adoption:
             "_selector": Selector(loop._selector, loop, clock),
             "_write_to_self": write_to_self,
             "call_at": clock.call_at,
-            "create_task": create_task,
+            "create_task": _task_maker(loop),
             "run_in_executor": run_in_executor,
             "set_debug": debug,
         }
@@ -133,6 +120,25 @@ def adoption_of(loop: Any) -> Adoption | None:
         adoption = Adoption(loop)
         setattr(loop, _MARK, adoption)
     return adoption
+
+
+def _task_maker(loop: Any) -> Any:
+    """Return what makes tasks in the place of the loop's own method, and notes whose they are."""
+    make_task = loop.create_task
+
+    def create_task(coroutine: Any, **kwargs: Any) -> Any:
+        owner = owner_of(kwargs.get("context"))
+        if loop._task_factory is not None or loop._debug:
+            task = make_task(coroutine, **kwargs)
+        elif owner is None:
+            return asyncio.Task(coroutine, loop=loop, **kwargs)
+        else:
+            task = NotedTask(coroutine, loop=loop, **kwargs)
+        if owner is not None:
+            owner.note(task)
+        return task
+
+    return create_task
 
 
 def adopted_clock(loop: Any) -> Clock | None:
