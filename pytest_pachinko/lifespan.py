@@ -98,6 +98,9 @@ class Lifespan:
         except LifespanFailed:
             await _end(task)
             raise
+        except BaseException:
+            task.cancel()
+            raise
         finally:
             self._answer = None
         if event is None:

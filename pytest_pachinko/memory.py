@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from contextlib import suppress
 from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
 
 from pytest_pachinko.clock.adopt import adoption_of
+from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.clock.control import check_policy
 from pytest_pachinko.clock.core import wake
 from pytest_pachinko.clock.report import describe_timer
@@ -23,7 +25,6 @@ from pytest_pachinko.scope import build_scope
 from pytest_pachinko.scope import CLIENT
 from pytest_pachinko.session import Session
 from pytest_pachinko.stacks import doing
-from pytest_pachinko.surface import is_ordinary_end
 from pytest_pachinko.surface import listening
 from pytest_pachinko.tasks import Belongings
 from pytest_pachinko.tasks import noting_tasks
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from pytest_pachinko.clock.core import Clock
+    from pytest_pachinko.clock.adopt import Adoption
     from pytest_pachinko.clock.core import Policy
     from pytest_pachinko.faults import Fault
     from pytest_pachinko.headers import HeaderSource
@@ -97,8 +98,10 @@ class MemoryTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._cleanup = ExitStack()
         self._names: dict[str, int] = {}
-        self._clock: Clock | None = None
-        self._open = 0
+        self._adoption: Adoption | None = None
+        self._connections: set[Connecting] = set()
+        self._ready = False
+        self._turn: asyncio.Lock
         self._entered = False
 
     def __repr__(self) -> str:
@@ -196,43 +199,59 @@ class MemoryTransport:
         self._entered = True
 
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is None:
-            self._loop = loop
-            adoption = adoption_of(loop)
-            if adoption is None:
-                self._cleanup.enter_context(noting_tasks(loop))
-            else:
-                adoption.enter()
-                self._cleanup.callback(adoption.exit)
-                self._clock = adoption.clock
-                self._clock.patience = self.timeout
-                self._cleanup.callback(setattr, self._clock, "policy", self._clock.policy)
-                self._clock.policy = self._policy
-            self._cleanup.enter_context(listening(self.app))
-            if self._lifespan is not None:
-                try:
-                    await self._lifespan.start()
-                except BaseException:
-                    self._forget()
-                    raise
-        elif self._loop is not loop:
+        if self._loop is not None and self._loop is not loop:
             raise PachinkoUsageError(
                 "The application was started in another event loop than the one that "
                 "connects to it.\n"
                 "Hint: let the fixture and the test have the same loop_scope."
             )
+        if self._loop is None:
+            self._loop = loop
+            self._turn = asyncio.Lock()
+        # Who comes while the application starts waits for that, and while it stops starts it anew.
+        async with self._turn:
+            if self._ready:
+                return
+            adoption = self._adoption = adoption_of(loop)
+            if adoption is None:
+                self._cleanup.enter_context(noting_tasks(loop))
+            else:
+                adoption.enter()
+                self._cleanup.callback(adoption.exit)
+                adoption.clock.patience = self.timeout
+                adoption.clock.policies[self] = self._policy
+                self._cleanup.callback(adoption.clock.policies.pop, self)
+            self._cleanup.enter_context(listening(self.app))
+            try:
+                if self._lifespan is not None:
+                    await self._lifespan.start()
+                self._ready = True
+            finally:
+                if not self._ready:
+                    self._forget()
 
     async def _stop(self) -> None:
-        if self._loop is not None:
+        if self._loop is None:
+            return
+        async with self._turn:
+            if not self._ready or (self._connections and not self._entered):
+                return
+            self._ready = False
+            open_still = [each.give_up() for each in list(self._connections)]
             try:
                 if self._lifespan is not None:
                     await self._lifespan.stop()
             finally:
                 self._forget()
+        if open_still:
+            raise LeftBehind(
+                f"The application was stopped while {', '.join(open_still)} was open.\n"
+                "Hint: leave the block of each session before the test ends; a task that holds "
+                "one is to be awaited or cancelled."
+            )
 
     def _forget(self) -> None:
         self._loop = None
-        self._clock = None
         self._cleanup.close()
         if self._lifespan is not None:
             self._lifespan = Lifespan(self.app)
@@ -248,11 +267,11 @@ class Connecting:
     """A session that is about to be opened."""
 
     __slots__ = (
+        "_attendance",
         "_faults",
         "_name",
         "_raise",
         "_task",
-        "_tester",
         "_transport",
         "before",
         "belongings",
@@ -278,8 +297,8 @@ class Connecting:
         self._name = name
         self._faults = faults
         self._raise = raise_app_exceptions
-        self._task: asyncio.Task[Any]
-        self._tester: Any = None
+        self._task: asyncio.Task[Any] | None = None
+        self._attendance: Attendance | None = None
         # For a harness: frames that wait for the application, and a call before it starts.
         self.before: Sequence[str | bytes] = ()
         self.on_wire: Callable[[], None] | None = None
@@ -331,39 +350,53 @@ class Connecting:
         """Connect, and wait until the handshake is answered in whatever way."""
         transport = self._transport
         loop = asyncio.get_running_loop()
-        if transport._loop is not loop:
+        if not transport._ready or transport._loop is not loop:
             await transport._start(loop)
         if transport._lifespan is not None:
             self.scope["state"] = dict(transport._lifespan.state)
-        transport._open += 1
         if side.get() is None:
             side.set(TEST)
         trace = transport._new_trace(self._name or self.path)
         wire = self.wire = Wire(self.scope, trace, loop, self._faults)
         belongings = self.belongings = Belongings(muted=not self._raise)
-        clock = transport._clock
-        if clock is not None:
-            clock.open()
-            self._tester = asyncio.current_task()
-            clock.testers.append(self._tester)
+        clock = None
+        if transport._adoption is not None:
+            self._attendance = Attendance(transport._adoption)
+            clock = self._attendance.clock
         session = self.session = Session(wire, self.path, belongings, clock, transport.timeout)
-        if clock is not None:
-            clock.sessions.append(session)
-        if self.on_wire is not None:
-            self.on_wire()
-        wire.connect()
-        for frame in self.before:
-            wire.push(frame)
-        self._task = belongings.start(
-            _run_application(transport.app, wire, belongings), trace.connection, loop
-        )
+        transport._connections.add(self)
         try:
+            if clock is not None:
+                clock.sessions.append(session)
+            if self.on_wire is not None:
+                self.on_wire()
+            wire.connect()
+            for frame in self.before:
+                wire.push(frame)
+            application = _run_application(transport.app, wire, belongings)
+            self._task = belongings.start(application, trace.connection, loop)
             while wire.handshake is None and not belongings.failures:
                 await session._wait(wire.watch(), "connect", "the handshake is not answered", None)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
         return session
+
+    def give_up(self) -> str:
+        """End the connection from outside of its block; return its name."""
+        self.wire.hang_up(1001)
+        for task in self.belongings.living():
+            task.cancel()
+        self._release()
+        return self.wire.trace.connection
+
+    def _release(self) -> None:
+        transport = self._transport
+        if self in transport._connections:
+            transport._connections.remove(self)
+            if self._attendance is not None:
+                self._attendance.clock.sessions.remove(self.session)
+                self._attendance.release()
 
     async def __aexit__(
         self,
@@ -385,11 +418,11 @@ class Connecting:
             if left is not None:
                 raise LeftBehind(left)
             return
-        clock = self._transport._clock
-        if clock is not None and self._tester in clock.cancelled:
+        attendance = self._attendance
+        if attendance is not None and attendance.tester in attendance.clock.cancelled:
             # The test never gave way: the cancellation is how it was stopped.
-            self._tester.uncancel()
-            raise clock.cancelled.pop(self._tester) from None
+            attendance.tester.uncancel()
+            raise attendance.clock.cancelled.pop(attendance.tester) from None
         if failures and error.__cause__ is None and isinstance(error, Exception):
             error.__cause__ = failures[0]
         if left is not None:
@@ -398,33 +431,34 @@ class Connecting:
     async def _leave(self) -> str | None:
         """End the connection and let the application finish; describe what it leaves behind."""
         transport = self._transport
-        clock = transport._clock
+        attendance = self._attendance
         left: str | None = None
         try:
             self.wire.hang_up(1000)
-            if not self._task.done():
+            if self._task is not None and not self._task.done():
                 await self._await_application()
-            if self.belongings.living() or (clock is not None and clock.has_timers()):
+            if self.belongings.living() or (attendance and attendance.clock.has_timers()):
                 left = await self._clear_up()
         finally:
-            if clock is not None:
-                clock.testers.remove(self._tester)
-                clock.sessions.remove(self.session)
-                clock.close()
-            transport._open -= 1
-        if not transport._entered and not transport._open:
-            await transport._stop()
+            # Whoever is interrupted here leaves nothing behind either.
+            for task in self.belongings.living():
+                task.cancel()
+            self._release()
+            if not transport._entered:
+                await transport._stop()
         return left
 
     async def _await_application(self) -> None:
         """Wait until the application returns; time may pass meanwhile, but only so much."""
-        clock = self._transport._clock
+        clock = self.session._clock
         loop = asyncio.get_running_loop()
         news = self.wire.watch()
         if clock is None or clock.now is None:
             timer = loop.call_later(self._transport.timeout, wake, news)
-            await news
-            timer.cancel()
+            try:
+                await news
+            finally:
+                timer.cancel()
             return
         clock.waits[news] = (Stalled,)
         clock.horizons[news] = loop.time() + HORIZON
@@ -437,8 +471,8 @@ class Connecting:
 
     async def _clear_up(self) -> str | None:
         """Cancel what the connection has left behind, and describe it."""
-        task = self._task
-        if task.done():
+        done = self._task is None or self._task.done()
+        if done:
             # What the application cancelled or woke just now gets its turns to end.
             await settle()
         living = self.belongings.living()
@@ -446,12 +480,13 @@ class Connecting:
         places += [f"  timer  {describe_timer(timer)}" for timer in self._timers()]
         if not places:
             return None
-        what = "has left behind:" if task.done() else "does not return after its connection ended:"
+        what = "has left behind:" if done else "does not return after its connection ended:"
         for each in living:
             each.cancel()
         for timer in self._timers():
             timer.cancel()
-        await settle()
+        with suppress(Stalled):  # what never rests is named below
+            await settle()
         if any(not each.done() for each in living):
             places.append("  (and not every task lets itself be cancelled)")
         return "\n".join(
@@ -465,7 +500,7 @@ class Connecting:
 
     def _timers(self) -> list[Any]:
         """Return the timers that were set on behalf of the connection."""
-        clock = self._transport._clock
+        clock = self.session._clock
         if clock is None:
             return []
         return [timer for timer in clock.timers() if timer._context.get(side) is self.belongings]
@@ -481,7 +516,7 @@ class Connecting:
             how = "the application closed with 1000, as Falcon does when on_websocket returns"
         elif code is not None:
             how = f"the application closed with {code} before it accepted"
-        elif answer.status == 500 and self._task.done():
+        elif answer.status == 500 and self._task is not None and self._task.done():
             how = "the application returned without accepting or refusing"
         else:
             how = "the application sent this response"
@@ -500,8 +535,9 @@ class Connecting:
 async def _run_application(app: Any, wire: Wire, belongings: Belongings) -> None:
     try:
         await app(wire.scope, wire.receive, wire.send)
-    except Exception as error:  # noqa: BLE001 - it reaches the test, not a server's log
-        if not is_ordinary_end(error):
-            belongings.fail(error)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it reaches the test, not a server's log
+        belongings.fail(error)
     finally:
         wire.returned()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from contextlib import contextmanager
 from contextlib import ExitStack
 from contextlib import suppress
 from typing import Any
@@ -26,6 +25,7 @@ from falcon_pachinko.conversation import serve
 from falcon_pachinko.resource import WebSocketResource
 from falcon_pachinko.subprotocols import choose
 from pytest_pachinko.clock.adopt import adoption_of
+from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.errors import SessionClosed
@@ -47,11 +47,9 @@ from pytest_pachinko.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from collections.abc import Generator
-    from collections.abc import Iterator
     from collections.abc import Sequence
     from types import TracebackType
 
-    from pytest_pachinko.clock.adopt import Adoption
     from pytest_pachinko.faults import Fault
     from pytest_pachinko.headers import HeaderSource
 
@@ -393,23 +391,6 @@ def _conclude(error: BaseException | None, failures: list[BaseException]) -> Non
         error.__cause__ = failures[0]
 
 
-@contextmanager
-def _on_the_clock(adoption: Adoption, session: Session) -> Iterator[None]:
-    clock = adoption.clock
-    tester: Any = asyncio.current_task()
-    adoption.enter()
-    clock.open()
-    clock.sessions.append(session)
-    clock.testers.append(tester)
-    try:
-        yield
-    finally:
-        clock.testers.remove(tester)
-        clock.sessions.remove(session)
-        clock.close()
-        adoption.exit()
-
-
 class _Attendance:
     """Virtual time, and the queues, while a simulator is in use."""
 
@@ -432,7 +413,10 @@ class _Attendance:
         if adoption is None:
             self._cleanup.enter_context(noting_tasks(loop))
         else:
-            self._cleanup.enter_context(_on_the_clock(adoption, session))
+            attendance = Attendance(adoption)
+            attendance.clock.sessions.append(session)
+            self._cleanup.callback(attendance.release)
+            self._cleanup.callback(attendance.clock.sessions.remove, session)
         if simulator._inbound is not None:
             feeding = simulator._feed(simulator._inbound)
             feeder = loop.create_task(feeding, name="inbound queue of a simulator")

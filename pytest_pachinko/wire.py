@@ -138,18 +138,20 @@ class Wire:
         """
         queue = self._queue
         if not queue:
-            if self._reader is not None:
+            if self._reader is not None and not self._reader.done():
                 raise RuntimeError("Two tasks of the application call receive() at the same time.")
             if self.state in ("lost", "closed"):
                 raise RuntimeError(
                     "The application called receive() again after websocket.disconnect: "
                     "there is nothing left to wait for."
                 )
-            self._reader = self._loop.create_future()
+            # Whoever is cancelled here may be followed by another before it has noticed.
+            self._reader = reader = self._loop.create_future()
             try:
-                await self._reader
+                await reader
             finally:
-                self._reader = None
+                if self._reader is reader:
+                    self._reader = None
         event = queue.popleft()
         if isinstance(event, BaseException):
             raise event
@@ -263,7 +265,8 @@ class Wire:
             self.state = "closed"
         elif self.state == "open":
             self.state = "closed"
-            self._close(Close(1006), "from_app")
+            # Behind what is on its way.
+            (self._from_app or self._arrive_at_peer)({"type": "websocket.close", "code": 1006})
         self.ring()
 
     # The peer's end.

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from typing import TYPE_CHECKING
 
 from pytest_pachinko.clock.core import Clock
 from pytest_pachinko.clock.core import Selector
 from pytest_pachinko.tasks import NotedTask
 from pytest_pachinko.tasks import owner_of
 
-__all__ = ["Adoption", "adopted_clock", "adoption_of", "clock_of"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_pachinko.clock.core import Policy
+
+__all__ = ["Adoption", "Attendance", "adopted_clock", "adoption_of", "clock_of"]
 
 _MARK = "_pachinko_adoption"
 
@@ -23,10 +29,11 @@ class Adoption:
         users: How many have entered and not left.
     """
 
-    __slots__ = ("_instead", "_loop", "_quick", "clock", "users")
+    __slots__ = ("_before", "_instead", "_loop", "_quick", "clock", "users")
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop
+        self._before: dict[str, Any] = {}
         self.users = 0
         self.clock = clock = Clock(loop)
         ready = loop._ready
@@ -40,10 +47,8 @@ class Adoption:
             ready.append(handle)
             return handle
 
-        submit = loop.run_in_executor
-
         def run_in_executor(*args: Any) -> Any:
-            future = submit(*args)
+            future = self._before_or_own("run_in_executor")(*args)
             clock.jobs += 1
             future.add_done_callback(job_done)
             return future
@@ -64,7 +69,7 @@ class Adoption:
             "_selector": Selector(loop._selector, loop, clock),
             "_write_to_self": write_to_self,
             "call_at": clock.call_at,
-            "create_task": _task_maker(loop),
+            "create_task": _task_maker(loop, self._before_or_own),
             "run_in_executor": run_in_executor,
             "set_debug": debug,
         }
@@ -83,6 +88,9 @@ class Adoption:
         clock.poked = True  # something may have arrived before
         self._instead["_selector"].real = loop._selector
         loop.time = clock.time
+        # What somebody else has put in the place of the loop's methods comes back at the end.
+        names = (*self._instead, *self._quick)
+        self._before = {name: vars(loop)[name] for name in names if name in vars(loop)}
         vars(loop).update(self._instead)
         self._hurry()
 
@@ -96,17 +104,25 @@ class Adoption:
             return
         loop = self._loop
         real = loop._selector.real
-        for name in (*self._instead, *self._quick):
-            vars(loop).pop(name, None)
+        for name, ours in (self._instead | self._quick).items():
+            if vars(loop).get(name) is ours:
+                del vars(loop)[name]
+                if name in self._before:
+                    vars(loop)[name] = self._before[name]
         loop._selector = real
+
+    def _before_or_own(self, name: str) -> Any:
+        """Return what the loop would have called if it had not been entered."""
+        method = getattr(type(self._loop), name).__get__(self._loop)
+        return self._before.get(name, method)
 
     def _hurry(self) -> None:
         loop = self._loop
         for name, quick in self._quick.items():
-            if loop._debug:
-                vars(loop).pop(name, None)
-            else:
+            if not loop._debug and name not in self._before:
                 vars(loop)[name] = quick
+            elif vars(loop).get(name) is quick:
+                del vars(loop)[name]
 
 
 def adoption_of(loop: Any) -> Adoption | None:
@@ -122,13 +138,51 @@ def adoption_of(loop: Any) -> Adoption | None:
     return adoption
 
 
-def _task_maker(loop: Any) -> Any:
+class Attendance:
+    """One reason for time to stand still in a loop, until it is released.
+
+    Args:
+        adoption: The loop.
+        policy: When time may move meanwhile; as it is if not given.
+
+    Attributes:
+        clock: The clock of the loop.
+        tester: The task of the test that attends.
+    """
+
+    __slots__ = ("_adoption", "_released", "clock", "tester")
+
+    def __init__(self, adoption: Adoption, policy: Policy | None = None) -> None:
+        self._adoption = adoption
+        self._released = False
+        self.clock = clock = adoption.clock
+        adoption.enter()
+        if policy is not None:
+            clock.policies[self] = policy
+        clock.open()
+        self.tester = asyncio.current_task()
+        clock.testers.append(self.tester)
+
+    def release(self) -> None:
+        """Let time run again, as far as this is concerned; once is enough."""
+        if self._released:
+            return
+        self._released = True
+        clock = self.clock
+        clock.testers.remove(self.tester)
+        clock.policies.pop(self, None)
+        clock.close()
+        self._adoption.exit()
+
+
+def _task_maker(loop: Any, before_or_own: Callable[[str], Any]) -> Any:
     """Return what makes tasks in the place of the loop's own method, and notes whose they are."""
-    make_task = loop.create_task
 
     def create_task(coroutine: Any, **kwargs: Any) -> Any:
         owner = owner_of(kwargs.get("context"))
-        if loop._task_factory is not None or loop._debug:
+        make_task = before_or_own("create_task")
+        plain = getattr(make_task, "__func__", None) is asyncio.BaseEventLoop.create_task
+        if not plain or loop._task_factory is not None or loop._debug:
             task = make_task(coroutine, **kwargs)
         elif owner is None:
             return asyncio.Task(coroutine, loop=loop, **kwargs)

@@ -10,6 +10,7 @@ from typing import get_args
 from typing import TYPE_CHECKING
 
 from pytest_pachinko.clock.adopt import adoption_of
+from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.clock.adopt import clock_of
 from pytest_pachinko.clock.core import Policy
 from pytest_pachinko.clock.core import wake
@@ -67,7 +68,7 @@ def loop_factory(policy: Policy = "demand") -> asyncio.AbstractEventLoop:
     adoption = cast("Adoption", adoption_of(loop))
     adoption.enter()
     adoption.clock.owned = True
-    adoption.clock.policy = policy
+    adoption.clock.policies[loop] = policy
     adoption.clock.open()
     return loop
 
@@ -96,24 +97,15 @@ def virtual_time(policy: Policy = "demand") -> Iterator[VirtualClock]:
             f"{type(loop).__module__}.{type(loop).__qualname__} cannot be put on virtual time.\n"
             "Hint: run the test on asyncio's own selector loop, without uvloop."
         )
-    clock = adoption.clock
-    adoption.enter()
-    policy_before, clock.policy = clock.policy, policy
-    clock.open()
-    clock.settle_mode()
+    attendance = Attendance(adoption, policy)
     # Not reset by its token: a fixture may be torn down in another context.
     side_before = side.get()
     side.set(TEST)
-    tester = asyncio.current_task()
-    clock.testers.append(tester)
     try:
         yield VirtualClock(loop)
     finally:
-        clock.testers.remove(tester)
         side.set(side_before)
-        clock.policy = policy_before
-        clock.close()
-        adoption.exit()
+        attendance.release()
 
 
 class VirtualClock:

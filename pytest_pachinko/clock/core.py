@@ -60,6 +60,9 @@ __tracebackhide__ = True  # a failure is shown in the test, not in here
 
 Policy = Literal["demand", "autojump", "wall"]
 
+MANY = 64
+"""Timers of the test after which those that are over are forgotten."""
+
 BUSY_TURNS = 20_000
 """Busy turns in a row after which the loop is looked at: it may never come to rest."""
 
@@ -80,8 +83,9 @@ class Clock:
         loop: A selector event loop of the standard library.
 
     Attributes:
-        policy: When time may move: ``"demand"``, only while the test itself waits for a
-            timer; ``"autojump"``, whenever there is a timer; ``"wall"``, by itself.
+        policies: When time may move, by who wants it so; the last one holds. ``"demand"``, only
+            while the test itself waits for a timer; ``"autojump"``, whenever there is a timer;
+            ``"wall"``, by itself.
         now: The time of the loop while it stands still; None while it runs by itself.
         waits: What the test waits for, the oldest first: each future with a function that
             makes the error with which it fails when it can never be done, and its arguments.
@@ -107,6 +111,7 @@ class Clock:
         "_jumps",
         "_jumps_for",
         "_loop",
+        "_many",
         "_offset",
         "_quiet",
         "_seen",
@@ -120,7 +125,7 @@ class Clock:
         "owned",
         "patience",
         "poked",
-        "policy",
+        "policies",
         "sessions",
         "sockets",
         "testers",
@@ -136,6 +141,7 @@ class Clock:
         self._loop: Any = loop
         self._offset = loop.time() - self._monotonic()
         self._demands: list[Any] = []
+        self._many = MANY
         self._quiet: deque[Callable[[], None]] = deque()
         self._sequence = count()
         self._jumps = 0
@@ -143,7 +149,7 @@ class Clock:
         self._seen: Any = None
         self._idle_since = 0.0
         self._idle_for: asyncio.Future[Any] | None = None
-        self.policy: Policy = "demand"
+        self.policies: dict[object, Policy] = {}
         self.now: float | None = None
         self.waits: dict[asyncio.Future[Any], tuple[Any, ...]] = {}
         self.horizons: dict[asyncio.Future[Any], float] = {}
@@ -159,6 +165,11 @@ class Clock:
         self.turns = 0
         self.cancelled: dict[asyncio.Task[Any], BaseException] = {}
         self.followers: list[Callable[[float], Any]] = []
+
+    @property
+    def policy(self) -> Policy:
+        """When time may move."""
+        return next(reversed(self.policies.values()), "demand")
 
     # Time.
 
@@ -213,6 +224,11 @@ class Clock:
         who = side.get()
         if who is TEST or (who is None and self.owned):
             heapq.heappush(self._demands, timer)
+            if len(self._demands) > self._many:
+                # Most of them are timeouts that were not needed.
+                self._demands = [t for t in self._demands if t._scheduled and not t.cancelled()]
+                heapq.heapify(self._demands)
+                self._many = max(MANY, 2 * len(self._demands))
         return timer
 
     # What the toolkit asks for.

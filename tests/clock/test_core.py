@@ -130,14 +130,11 @@ async def test_a_timer_that_completes_a_future_of_nobody_is_named_by_its_callbac
 
 
 @pytest.mark.asyncio
-async def test_a_transport_is_entered_while_it_is_open_and_left_unopened():
+async def test_a_transport_that_was_never_used_has_nothing_to_stop():
     transport = MemoryTransport(application(silent))
     await transport.__aexit__(None, None, None)
 
-    async with transport("/") as session:
-        async with transport:
-            assert session.accepted
-    assert repr(transport) == "<MemoryTransport: 1 sessions so far>"
+    assert repr(transport) == "<MemoryTransport: 0 sessions so far>"
 
 
 @pytest.mark.asyncio

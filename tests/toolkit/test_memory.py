@@ -275,11 +275,16 @@ async def test_the_lifespan_lasts_while_a_session_is_open() -> None:
     assert events == ["startup", "first", "second", "shutdown", "end"]
 
 
-async def test_a_transport_may_be_entered_while_a_session_is_open(app_of: Any, idle: Any) -> None:
+async def test_a_session_that_outlives_its_transport_is_reported_and_ended(
+    app_of: Any, idle: Any
+) -> None:
     connect = MemoryTransport(app_of(idle))
 
-    async with connect("/"), connect, connect("/") as session:
-        assert session.accepted
+    with pytest.raises(LeftBehind, match="The application was stopped while /chat was open"):
+        async with connect:
+            session = await connect("/chat").__aenter__()
+
+    assert session.close_code == 1001
 
 
 async def test_the_state_of_the_lifespan_reaches_the_first_connection() -> None:
