@@ -20,7 +20,11 @@ __all__ = ["await_chain", "doing", "without_servers_frames"]
 
 
 def await_chain(awaited: Any) -> Iterator[FrameType]:
-    """Yield the frames of a suspended coroutine and of what it awaits, the outermost first."""
+    """Yield the frames of a suspended coroutine and of what it awaits, the outermost first.
+
+    ``asyncio.capture_call_graph``, of Python 3.14, walks the same attributes, and stops where an
+    async generator is driven by hand or by ``async for``.
+    """
     while True:
         for frame_name, inner_name in _SUSPENDED:
             frame = getattr(awaited, frame_name, None)

@@ -210,5 +210,6 @@ def clock_of(loop: Any) -> Clock | None:
 def _can_be_adopted(loop: Any) -> bool:
     return (
         isinstance(loop, asyncio.SelectorEventLoop)
+        and hasattr(loop, "_signal_handlers")  # it has none on Windows
         and type(loop)._run_once is asyncio.BaseEventLoop._run_once  # type: ignore[attr-defined]
     )
