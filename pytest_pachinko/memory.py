@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
-from contextlib import suppress
 from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
@@ -12,26 +11,23 @@ from typing import TYPE_CHECKING
 from pytest_pachinko.clock.adopt import adoption_of
 from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.clock.control import check_policy
-from pytest_pachinko.clock.core import wake
-from pytest_pachinko.clock.report import describe_timer
 from pytest_pachinko.errors import ApplicationFailure
 from pytest_pachinko.errors import HandshakeDenied
 from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import PachinkoUsageError
-from pytest_pachinko.errors import Stalled
+from pytest_pachinko.leaving import clear_up
+from pytest_pachinko.leaving import conclude
+from pytest_pachinko.leaving import let_finish
 from pytest_pachinko.lifespan import Lifespan
-from pytest_pachinko.quiet import settle
 from pytest_pachinko.scope import build_scope
 from pytest_pachinko.scope import CLIENT
 from pytest_pachinko.session import Session
-from pytest_pachinko.stacks import doing
 from pytest_pachinko.surface import listening
 from pytest_pachinko.tasks import Belongings
 from pytest_pachinko.tasks import noting_tasks
 from pytest_pachinko.tasks import side
 from pytest_pachinko.tasks import TEST
 from pytest_pachinko.trace.event import Handshake
-from pytest_pachinko.trace.explain import last_events
 from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.record import Trace
 from pytest_pachinko.wire import Wire
@@ -53,10 +49,6 @@ __tracebackhide__ = True  # a failure is shown in the test, not in here
 
 TIMEOUT = 1.0
 """Seconds that a test waits for the application before it fails."""
-
-
-HORIZON = 60.0
-"""Seconds of virtual time that the application has to clean up after a connection."""
 
 
 class MemoryTransport:
@@ -412,21 +404,14 @@ class Connecting:
         """
         left = await self._leave()
         failures = self.belongings.hand_over(error)
-        if error is None:
-            if failures:
-                raise failures[0]
-            if left is not None:
-                raise LeftBehind(left)
-            return
-        attendance = self._attendance
-        if attendance is not None and attendance.tester in attendance.clock.cancelled:
-            # The test never gave way: the cancellation is how it was stopped.
-            attendance.tester.uncancel()
-            raise attendance.clock.cancelled.pop(attendance.tester) from None
-        if failures and error.__cause__ is None and isinstance(error, Exception):
-            error.__cause__ = failures[0]
-        if left is not None:
-            error.add_note(left)
+        if isinstance(error, asyncio.CancelledError) and self._attendance is not None:
+            tester: Any = self._attendance.tester
+            verdict = self._attendance.clock.cancelled.pop(tester, None)
+            if verdict is not None:
+                # The test never gave way: the cancellation is how it was stopped.
+                tester.uncancel()
+                raise verdict from None
+        conclude(error, failures, left)
 
     async def _leave(self) -> str | None:
         """End the connection and let the application finish; describe what it leaves behind."""
@@ -435,10 +420,11 @@ class Connecting:
         left: str | None = None
         try:
             self.wire.hang_up(1000)
-            if self._task is not None and not self._task.done():
-                await self._await_application()
+            if self._task is not None:
+                await let_finish(self.session, self._task, transport.timeout)
             if self.belongings.living() or (attendance and attendance.clock.has_timers()):
-                left = await self._clear_up()
+                returned = self._task is None or self._task.done()
+                left = await clear_up(self.session, returned=returned, who="the application")
         finally:
             # Whoever is interrupted here leaves nothing behind either.
             for task in self.belongings.living():
@@ -447,63 +433,6 @@ class Connecting:
             if not transport._entered:
                 await transport._stop()
         return left
-
-    async def _await_application(self) -> None:
-        """Wait until the application returns; time may pass meanwhile, but only so much."""
-        clock = self.session._clock
-        loop = asyncio.get_running_loop()
-        news = self.wire.watch()
-        if clock is None or clock.now is None:
-            timer = loop.call_later(self._transport.timeout, wake, news)
-            try:
-                await news
-            finally:
-                timer.cancel()
-            return
-        clock.waits[news] = (Stalled,)
-        clock.horizons[news] = loop.time() + HORIZON
-        try:
-            await news
-        except Stalled:
-            return
-        finally:
-            del clock.waits[news], clock.horizons[news]
-
-    async def _clear_up(self) -> str | None:
-        """Cancel what the connection has left behind, and describe it."""
-        done = self._task is None or self._task.done()
-        if done:
-            # What the application cancelled or woke just now gets its turns to end.
-            await settle()
-        living = self.belongings.living()
-        places = [f"  task   {each.get_name()}: {doing(each)}" for each in living]
-        places += [f"  timer  {describe_timer(timer)}" for timer in self._timers()]
-        if not places:
-            return None
-        what = "has left behind:" if done else "does not return after its connection ended:"
-        for each in living:
-            each.cancel()
-        for timer in self._timers():
-            timer.cancel()
-        with suppress(Stalled):  # what never rests is named below
-            await settle()
-        if any(not each.done() for each in living):
-            places.append("  (and not every task lets itself be cancelled)")
-        return "\n".join(
-            [
-                f"{self.wire.trace.connection}: the application {what}",
-                *places,
-                last_events(self.wire.trace),
-                "Hint: end it in on_disconnect, or when the handler returns.",
-            ]
-        )
-
-    def _timers(self) -> list[Any]:
-        """Return the timers that were set on behalf of the connection."""
-        clock = self.session._clock
-        if clock is None:
-            return []
-        return [timer for timer in clock.timers() if timer._context.get(side) is self.belongings]
 
     def _denied(self, answer: Handshake) -> HandshakeDenied:
         name = self.wire.trace.connection

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from contextlib import ExitStack
-from contextlib import suppress
 from typing import Any
 from typing import overload
 from typing import TYPE_CHECKING
@@ -26,15 +25,15 @@ from falcon_pachinko.resource import WebSocketResource
 from falcon_pachinko.subprotocols import choose
 from pytest_pachinko.clock.adopt import adoption_of
 from pytest_pachinko.clock.adopt import Attendance
-from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.errors import SessionClosed
-from pytest_pachinko.errors import Stalled
 from pytest_pachinko.errors import UnexpectedMessage
+from pytest_pachinko.leaving import clear_up
+from pytest_pachinko.leaving import conclude
+from pytest_pachinko.leaving import let_finish
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.scope import build_scope
 from pytest_pachinko.session import Session
-from pytest_pachinko.stacks import doing
 from pytest_pachinko.surface import listening
 from pytest_pachinko.tasks import Belongings
 from pytest_pachinko.tasks import noting_tasks
@@ -62,9 +61,6 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 _SERVER_ERROR = 1011
-
-HORIZON = 60.0
-"""Seconds of virtual time that a resource has to clean up after its connection."""
 
 
 class _Done:
@@ -344,7 +340,7 @@ class WebSocketSimulator(WebSocket):
             finally:
                 session._wire.hang_up(1000)
                 await settle()
-                _conclude(seen, session._belongings.hand_over(seen))
+                conclude(seen, session._belongings.hand_over(seen), None)
 
     def serve(self, resource: Any, **params: Any) -> Serving:
         """Drive the receive loop of a resource with this connection.
@@ -379,16 +375,6 @@ def _forwarded(name: str) -> property:
 # The state is Falcon's own object; its methods, inherited, find it there.
 for _name in WebSocket.__slots__:
     setattr(WebSocketSimulator, _name, _forwarded(_name))
-
-
-def _conclude(error: BaseException | None, failures: list[BaseException]) -> None:
-    """Raise what went wrong, or say it with what the test has failed with already."""
-    if not failures:
-        return
-    if error is None:
-        raise failures[0]
-    if error.__cause__ is None and isinstance(error, Exception):
-        error.__cause__ = failures[0]
 
 
 class _Attendance:
@@ -482,7 +468,7 @@ class Serving:
             self._listening.__exit__(None, None, None)
             self._attendance.__exit__(None, None, None)
         failures = session._belongings.hand_over(error)
-        _conclude(error, [*failures, *([] if left is None else [LeftBehind(left)])])
+        conclude(error, failures, left)
 
     def __await__(self) -> Generator[Any, Any, None]:
         """Serve what has been pushed, then a disconnect."""
@@ -495,23 +481,9 @@ class Serving:
     async def _finish(self) -> str | None:
         """Let the resource end, cancel what it leaves behind, and describe that."""
         session = self._simulator._session
-        belongings = session._belongings
-        within = None if session._clock is None else HORIZON
-        news = session._wire.watch()
-        if not self._task.done():
-            with suppress(Stalled):
-                await session._wait(news, "serve()", "", within)
-        await settle()
-        living = belongings.living()
-        if not living:
-            return None
-        what = "has left behind:" if self._task.done() else "does not return after its end:"
-        lines = [f"  {each.get_name()}: {doing(each)}" for each in living]
-        for each in living:
-            each.cancel()
-        await settle()
+        await let_finish(session, self._task, self._simulator._timeout)
         name = type(self._resource).__name__
-        return "\n".join([f"{name} {what}", *lines, last_events(session.trace)])
+        return await clear_up(session, returned=self._task.done(), who=name)
 
     async def _run(self) -> None:
         simulator = self._simulator

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import Context
 from contextvars import ContextVar
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 from typing import cast
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from collections.abc import Iterator
 
-__all__ = ["TEST", "Belongings", "NotedTask", "current_owner", "noting_tasks", "owner_of", "side"]
+__all__ = ["TEST", "Belongings", "NotedTask", "current_owner", "make_noted", "noting_tasks", "side"]
 
 TEST: Any = "test"
 
@@ -149,16 +150,29 @@ class _Factory:
         self.users = 1
 
     def __call__(self, loop: Any, coroutine: Any, **kwargs: Any) -> Any:
-        owner = owner_of(kwargs.get("context"))
-        if self.before is not None:
-            task: Any = self.before(loop, coroutine, **kwargs)
-        elif owner is None:
-            return asyncio.Task(coroutine, loop=loop, **kwargs)
-        else:
-            task = NotedTask(coroutine, loop=loop, **kwargs)
-        if owner is not None:
-            owner.note(task)
-        return task
+        make = None if self.before is None else partial(self.before, loop)
+        return make_noted(make, loop, coroutine, kwargs)
+
+
+def make_noted(make: Any, loop: Any, coroutine: Any, kwargs: dict[str, Any]) -> Any:
+    """Make a task, of which its connection takes note if it has one.
+
+    Args:
+        make: What makes it, if somebody has a say in that.
+        loop: The event loop.
+        coroutine: What the task runs.
+        kwargs: The keywords of ``create_task``.
+    """
+    owner = owner_of(kwargs.get("context"))
+    if make is not None:
+        task = make(coroutine, **kwargs)
+    elif owner is None:
+        return asyncio.Task(coroutine, loop=loop, **kwargs)
+    else:
+        task = NotedTask(coroutine, loop=loop, **kwargs)
+    if owner is not None:
+        owner.note(task)
+    return task
 
 
 class NotedTask(asyncio.Task[Any]):

@@ -65,6 +65,7 @@ ORDER = [
     "pytest_pachinko.surface",
     "pytest_pachinko.lifespan",
     "pytest_pachinko.session",
+    "pytest_pachinko.leaving",
     "pytest_pachinko.memory",
     "pytest_pachinko.simulator",
     "pytest_pachinko.harness",

@@ -16,11 +16,11 @@ from pytest_pachinko import Accepted
 from pytest_pachinko import Closed
 from pytest_pachinko import FromApp
 from pytest_pachinko import Latency
+from pytest_pachinko import leaving as module
 from pytest_pachinko import LeftBehind
 from pytest_pachinko import MemoryTransport
 from pytest_pachinko import PachinkoUsageError
 from pytest_pachinko import SessionClosed
-from pytest_pachinko import simulator as module
 from pytest_pachinko import Stalled
 from pytest_pachinko import ToApp
 from pytest_pachinko import UnexpectedMessage
@@ -454,7 +454,7 @@ async def test_tasks_that_a_resource_leaves_behind_are_reported() -> None:
             return True
 
     # The task factory that notes tasks is a transport's; without one nobody would know.
-    with pytest.raises(LeftBehind, match="Ticking has left behind:\n  ticker"):
+    with pytest.raises(LeftBehind, match="Ticking has left behind:\n  task   ticker"):
         async with WebSocketSimulator().serve(Ticking):
             pass
 

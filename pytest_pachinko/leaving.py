@@ -1,0 +1,122 @@
+"""How a connection is left: the application finishes, and what stays behind is described."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+from typing import TYPE_CHECKING
+
+from pytest_pachinko.clock.core import wake
+from pytest_pachinko.clock.report import describe_timer
+from pytest_pachinko.errors import LeftBehind
+from pytest_pachinko.errors import Stalled
+from pytest_pachinko.quiet import settle
+from pytest_pachinko.stacks import doing
+from pytest_pachinko.tasks import side
+from pytest_pachinko.trace.explain import last_events
+
+if TYPE_CHECKING:
+    from pytest_pachinko.session import Session
+
+__all__ = ["clear_up", "conclude", "let_finish"]
+
+__tracebackhide__ = True  # a failure is shown in the test, not in here
+
+HORIZON = 60.0
+"""Seconds of virtual time that an application has to clean up after a connection."""
+
+
+async def let_finish(session: Session, task: asyncio.Task[Any], patience: float) -> None:
+    """Wait until an application returns; time may pass meanwhile, but only so much.
+
+    Args:
+        session: The session, which has ended.
+        task: The application. When it returns, there is news for the session.
+        patience: Seconds to wait where time is real.
+    """
+    if task.done():
+        return
+    clock = session._clock
+    loop = asyncio.get_running_loop()
+    news = session._wire.watch()
+    if clock is None or clock.now is None:
+        timer = loop.call_later(patience, wake, news)
+        try:
+            await news
+        finally:
+            timer.cancel()
+        return
+    clock.waits[news] = (Stalled,)
+    clock.horizons[news] = loop.time() + HORIZON
+    try:
+        with suppress(Stalled):
+            await news
+    finally:
+        del clock.waits[news], clock.horizons[news]
+
+
+async def clear_up(session: Session, *, returned: bool, who: str) -> str | None:
+    """Cancel what a connection has left behind, and describe it.
+
+    Args:
+        session: The session.
+        returned: Whether the application has returned.
+        who: What to call the application.
+    """
+    if returned:
+        # What it cancelled or woke just now gets its turns to end.
+        await settle()
+    living = session._belongings.living()
+    timers = _timers(session)
+    places = [f"  task   {task.get_name()}: {doing(task)}" for task in living]
+    places += [f"  timer  {describe_timer(timer)}" for timer in timers]
+    if not places:
+        return None
+    for each in (*living, *timers):
+        each.cancel()
+    with suppress(Stalled):  # what never rests is named already
+        await settle()
+    if any(not task.done() for task in living):
+        places.append("  (and not every task lets itself be cancelled)")
+    what = "has left behind:" if returned else "does not return after its connection ended:"
+    return "\n".join(
+        [
+            f"{session.trace.connection}: {who} {what}",
+            *places,
+            last_events(session.trace),
+            "Hint: end it in on_disconnect, or when the handler returns.",
+        ]
+    )
+
+
+def conclude(error: BaseException | None, failures: list[BaseException], left: str | None) -> None:
+    """Raise what the test has to know at the end of a block, or add it to what it knows.
+
+    Args:
+        error: The exception with which the block is left.
+        failures: What the application has raised and the test has not seen.
+        left: What the connection has left behind.
+
+    Raises:
+        BaseException: The first failure.
+        LeftBehind: Something was left behind.
+    """
+    if error is None:
+        if failures:
+            raise failures[0]
+        if left is not None:
+            raise LeftBehind(left)
+        return
+    if failures and error.__cause__ is None and isinstance(error, Exception):
+        error.__cause__ = failures[0]
+    if left is not None:
+        error.add_note(left)
+
+
+def _timers(session: Session) -> list[Any]:
+    """Return the timers that were set on behalf of a connection."""
+    clock = session._clock
+    if clock is None:
+        return []
+    return [timer for timer in clock.timers() if timer._context.get(side) is session._belongings]
