@@ -145,13 +145,8 @@ class Wire:
                     "The application called receive() again after websocket.disconnect: "
                     "there is nothing left to wait for."
                 )
-            # Whoever is cancelled here may be followed by another before it has noticed.
-            self._reader = reader = self._loop.create_future()
-            try:
-                await reader
-            finally:
-                if self._reader is reader:
-                    self._reader = None
+            self._reader = self._loop.create_future()
+            await self._reader
         event = queue.popleft()
         if isinstance(event, BaseException):
             raise event

@@ -13,6 +13,8 @@ from pytest_pachinko import LeftBehind
 from pytest_pachinko import MemoryTransport
 from pytest_pachinko import SimulatorRouterHarness
 from pytest_pachinko.clock import virtual_time
+from pytest_pachinko.clock.adopt import adoption_of
+from pytest_pachinko.clock.adopt import Attendance
 
 pytestmark = pytest.mark.asyncio
 
@@ -256,3 +258,40 @@ async def test_a_start_that_is_cancelled_leaves_no_task(turns: int) -> None:
 
     assert not others()
     assert loops_own()
+
+
+async def test_a_session_that_cannot_be_set_up_leaves_nothing_behind() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    connecting = MemoryTransport(app_of(idle))("/")
+    connecting.on_wire = fail
+    with pytest.raises(ZeroDivisionError):
+        await connecting.__aenter__()
+
+    assert loops_own()
+    assert not others()
+
+
+async def test_who_is_cancelled_inside_of_a_session_is_cancelled() -> None:
+    async def stay() -> None:
+        async with MemoryTransport(app_of(idle))("/") as session:
+            await session.receive(within=60)
+
+    task = asyncio.create_task(stay())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert loops_own()
+
+
+async def test_an_attendance_is_released_once() -> None:
+    adoption: Any = adoption_of(asyncio.get_running_loop())
+    attendance = Attendance(adoption)
+    attendance.release()
+    attendance.release()
+
+    assert adoption.users == 0
