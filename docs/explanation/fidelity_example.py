@@ -124,7 +124,7 @@ async def talk_to_server(app, path, *frames, close=None):
                 with contextlib.suppress(websockets.ConnectionClosed):
                     while True:
                         heard.append(await peer.recv())
-                return heard, (peer.close_code, peer.close_reason)
+                return heard, (peer.protocol.close_code, peer.protocol.close_reason)
         except websockets.InvalidStatus as error:
             return error.response.status_code, bytes(error.response.body)
 
