@@ -11,8 +11,6 @@ from pytest_pachinko.clock.core import Selector
 from pytest_pachinko.tasks import make_noted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytest_pachinko.clock.core import Policy
 
 __all__ = ["Adoption", "Attendance", "adopted_clock", "adoption_of", "clock_of"]
@@ -68,7 +66,7 @@ class Adoption:
             "_selector": Selector(loop._selector, loop, clock),
             "_write_to_self": write_to_self,
             "call_at": clock.call_at,
-            "create_task": _task_maker(loop, self._before_or_own),
+            "create_task": self._task_maker(),
             "run_in_executor": run_in_executor,
             "set_debug": debug,
         }
@@ -114,6 +112,20 @@ class Adoption:
         """Return what the loop would have called if it had not been entered."""
         method = getattr(type(self._loop), name).__get__(self._loop)
         return self._before.get(name, method)
+
+    def _task_maker(self) -> Any:
+        """Return what makes tasks in the place of the loop's own, and notes whose they are."""
+        loop = self._loop
+        own_is_plain = type(loop).create_task is asyncio.BaseEventLoop.create_task
+
+        def create_task(coroutine: Any, **kwargs: Any) -> Any:
+            make = None  # PERF: what the loop's own method does when nobody has a say in it
+            patched = "create_task" in self._before or not own_is_plain
+            if patched or loop._task_factory is not None or loop._debug:
+                make = self._before_or_own("create_task")
+            return make_noted(make, loop, coroutine, kwargs)
+
+        return create_task
 
     def _hurry(self) -> None:
         loop = self._loop
@@ -172,19 +184,6 @@ class Attendance:
         clock.policies.pop(self, None)
         clock.close()
         self._adoption.exit()
-
-
-def _task_maker(loop: Any, before_or_own: Callable[[str], Any]) -> Any:
-    """Return what makes tasks in the place of the loop's own method, and notes whose they are."""
-
-    def create_task(coroutine: Any, **kwargs: Any) -> Any:
-        make = before_or_own("create_task")
-        plain = getattr(make, "__func__", None) is asyncio.BaseEventLoop.create_task
-        if plain and loop._task_factory is None and not loop._debug:
-            make = None  # PERF: what the loop's own method does when nobody has a say in it
-        return make_noted(make, loop, coroutine, kwargs)
-
-    return create_task
 
 
 def adopted_clock(loop: Any) -> Clock | None:
