@@ -12,7 +12,11 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_pachinko.client import WebSocketSession
+    from pytest_pachinko.client import WebSocketTestClient
+    from pytest_pachinko.connecting import Transport
     from pytest_pachinko.errors import ApplicationFailure
+    from pytest_pachinko.errors import ConnectionFailed
     from pytest_pachinko.errors import HandshakeDenied
     from pytest_pachinko.errors import LeftBehind
     from pytest_pachinko.errors import LifespanFailed
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_pachinko.harness import SimulatorConnection
     from pytest_pachinko.harness import SimulatorRouterHarness
     from pytest_pachinko.headers import Headers
+    from pytest_pachinko.live import LiveServer
     from pytest_pachinko.memory import MemoryTransport
     from pytest_pachinko.session import Session
     from pytest_pachinko.simulator import WebSocketSimulator
@@ -43,6 +48,7 @@ __all__ = [
     "Accepted",
     "ApplicationFailure",
     "Closed",
+    "ConnectionFailed",
     "Denied",
     "Failure",
     "Fault",
@@ -52,6 +58,7 @@ __all__ = [
     "Latency",
     "LeftBehind",
     "LifespanFailed",
+    "LiveServer",
     "LostConnection",
     "MemoryTransport",
     "PachinkoUsageError",
@@ -64,13 +71,19 @@ __all__ = [
     "ToApp",
     "Trace",
     "TraceEvent",
+    "Transport",
     "UnexpectedMessage",
+    "WebSocketSession",
     "WebSocketSimulator",
+    "WebSocketTestClient",
 ]
 
 _MODULES = {
+    "client": ("WebSocketSession", "WebSocketTestClient"),
+    "connecting": ("Transport",),
     "errors": (
         "ApplicationFailure",
+        "ConnectionFailed",
         "HandshakeDenied",
         "LeftBehind",
         "LifespanFailed",
@@ -82,6 +95,7 @@ _MODULES = {
     "faults": ("Failure", "Fault", "Latency", "LostConnection", "Statistics"),
     "harness": ("SimulatorConnection", "SimulatorRouterHarness"),
     "headers": ("Headers",),
+    "live": ("LiveServer",),
     "memory": ("MemoryTransport",),
     "session": ("Session",),
     "simulator": ("WebSocketSimulator",),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import falcon
 
-from pytest_pachinko.wire import ClientDisconnected
-
 __all__ = ["is_ordinary_end"]
 
-_ENDS = frozenset({"WebSocketDisconnect", "WebSocketDisconnected"})
+_ENDS = frozenset({"ClientDisconnected", "WebSocketDisconnect", "WebSocketDisconnected"})
 
 
 def is_ordinary_end(error: BaseException) -> bool:
     """Return whether an exception only says that the peer has left, or refuses it."""
-    if isinstance(error, falcon.HTTPError | falcon.HTTPStatus | ClientDisconnected):
+    if isinstance(error, falcon.HTTPError | falcon.HTTPStatus):
         return True
-    # Falcon's, Starlette's and Litestar's: each has a class of its own with this name.
+    # Falcon, Starlette, Litestar and uvicorn: each has a class of its own with such a name.
     return any(cls.__name__ in _ENDS for cls in type(error).__mro__)

@@ -10,6 +10,7 @@
             ├── UnexpectedMessage     something else came
             ├── SessionClosed         the connection has ended
             ├── HandshakeDenied       the application refused the connection
+            ├── ConnectionFailed      no connection to a server came about
             ├── LeftBehind            something of the connection outlived it
             └── LifespanFailed        the application did not start, or stop
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApplicationFailure",
+    "ConnectionFailed",
     "HandshakeDenied",
     "LeftBehind",
     "LifespanFailed",
@@ -32,6 +34,7 @@ __all__ = [
     "SessionClosed",
     "Stalled",
     "UnexpectedMessage",
+    "missing",
 ]
 
 
@@ -94,6 +97,10 @@ class HandshakeDenied(ApplicationFailure):
         self.close_code = close_code
 
 
+class ConnectionFailed(ApplicationFailure):
+    """No connection to a server came about: its cause says why."""
+
+
 class LeftBehind(ApplicationFailure):
     """Something of the connection outlived it."""
 
@@ -102,6 +109,14 @@ class LifespanFailed(ApplicationFailure):
     """The application's lifespan reported a failure."""
 
 
+def missing(feature: str, error: ImportError) -> PachinkoUsageError:
+    """Make the error for a feature whose package is not installed."""
+    return PachinkoUsageError(
+        f"{feature} needs {error.name}, which is not installed.\n"
+        "Hint: pip install 'falcon-pachinko[testing]'"
+    )
+
+
 # Tracebacks and pytest name a class by its module: the one to import it from.
-for _name in __all__:
+for _name in __all__[:-1]:
     globals()[_name].__module__ = "pytest_pachinko"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pytest_pachinko.clock import VirtualClock
+    from pytest_pachinko.live import LiveServer
     from pytest_pachinko.simulator import WebSocketSimulator
 
 SCOPES: tuple[Any, ...] = ("function", "class", "module", "package", "session")
@@ -42,6 +43,12 @@ def _declare(scope: Any) -> None:
         with virtual_time(_pachinko_policy) as running:
             yield running
 
+    @pytest_asyncio.fixture(loop_scope=scope, name=f"_pachinko_live_server_{scope}")
+    async def live_server(_pachinko_new_server: LiveServer) -> AsyncIterator[LiveServer]:
+        async with _pachinko_new_server as running:
+            yield running
+
+    globals()[f"_live_server_{scope}"] = live_server
     globals()[f"_clock_{scope}"] = clock
     globals()[f"_stack_{scope}"] = stack
     globals()[f"_simulator_{scope}"] = simulator

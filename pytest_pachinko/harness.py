@@ -15,9 +15,9 @@ from falcon.asgi import Request
 
 from falcon_pachinko.router import install
 from falcon_pachinko.router import WebSocketRouter
+from pytest_pachinko.connecting import TIMEOUT
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.memory import MemoryTransport
-from pytest_pachinko.memory import TIMEOUT
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.simulator import WebSocketSimulator
 from pytest_pachinko.tasks import current_owner
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from falcon.asgi import WebSocket
 
     from pytest_pachinko.clock.core import Policy
-    from pytest_pachinko.memory import Connecting
+    from pytest_pachinko.memory import MemoryConnecting
     from pytest_pachinko.session import Session
     from pytest_pachinko.simulator import _Done
     from pytest_pachinko.tasks import Belongings
@@ -47,7 +47,7 @@ T = TypeVar("T")
 class _HarnessSimulator(WebSocketSimulator):
     """The simulator that stands in for a connection of a real app, over the same wire."""
 
-    def __init__(self, connecting: Connecting) -> None:
+    def __init__(self, connecting: MemoryConnecting) -> None:
         super().__init__(path=connecting.path)
         self._scope = connecting.scope
         self._link = connecting.session
@@ -148,7 +148,7 @@ class SimulatorConnection:
         session: The peer's end, with everything that a ``Session`` can do.
     """
 
-    def __init__(self, harness: SimulatorRouterHarness, connecting: Connecting) -> None:
+    def __init__(self, harness: SimulatorRouterHarness, connecting: MemoryConnecting) -> None:
         self.path = connecting.path
         self.router = harness.router
         self.session: Session = connecting.session
@@ -356,7 +356,7 @@ class SimulatorRouterHarness:
                 if each.session is not connecting.session
             }
 
-    def _expect(self, connecting: Connecting) -> None:
+    def _expect(self, connecting: MemoryConnecting) -> None:
         self._connections[connecting.belongings] = SimulatorConnection(self, connecting)
 
     async def _simulate(self, req: Request, ws: WebSocket) -> Any:

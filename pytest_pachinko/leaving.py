@@ -7,19 +7,20 @@ from contextlib import suppress
 from typing import Any
 from typing import TYPE_CHECKING
 
-from pytest_pachinko.clock.core import wake
 from pytest_pachinko.clock.report import describe_timer
 from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import Stalled
+from pytest_pachinko.futures import wake
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.stacks import doing
 from pytest_pachinko.tasks import side
 from pytest_pachinko.trace.explain import last_events
 
 if TYPE_CHECKING:
+    from pytest_pachinko.clock.core import Clock
     from pytest_pachinko.session import Session
 
-__all__ = ["clear_up", "conclude", "let_finish"]
+__all__ = ["clear_up", "conclude", "let_finish", "within_bounds"]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
 
@@ -37,9 +38,18 @@ async def let_finish(session: Session, task: asyncio.Task[Any], patience: float)
     """
     if task.done():
         return
-    clock = session._clock
+    await within_bounds(session._wire.watch(), session._clock, patience)
+
+
+async def within_bounds(news: asyncio.Future[Any], clock: Clock | None, patience: float) -> None:
+    """Wait for something that may never come; time may pass meanwhile, but only so much.
+
+    Args:
+        news: What to wait for. It is done in the end, one way or the other.
+        clock: The clock of the loop, if it is on virtual time.
+        patience: Seconds to wait where time is real.
+    """
     loop = asyncio.get_running_loop()
-    news = session._wire.watch()
     if clock is None or clock.now is None:
         timer = loop.call_later(patience, wake, news)
         try:

@@ -7,6 +7,7 @@ So it imports pytest alone; everything else is imported by what needs it.
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AsyncExitStack
 
+    from pytest_pachinko.client import WebSocketTestClient
     from pytest_pachinko.clock import VirtualClock
+    from pytest_pachinko.connecting import Transport
     from pytest_pachinko.harness import SimulatorRouterHarness
+    from pytest_pachinko.live import LiveServer
     from pytest_pachinko.memory import MemoryTransport
     from pytest_pachinko.simulator import WebSocketSimulator
     from pytest_pachinko.trace.record import Trace
 
-_TRACES = pytest.StashKey["list[list[Trace]]"]()
+_SOURCES = pytest.StashKey["list[Any]"]()  # each with the attribute ``traces``
+
+_TURN = pytest.StashKey[str]()  # on which transport a test runs that runs on both
+
+_TRANSPORTS = ("memory", "live", "memory,live", "parity")
+
+_MARKER = {
+    "clock": '@pytest.mark.pachinko(clock="autojump")',
+    "server": '@pytest.mark.pachinko(server={"ws": "wsproto", "tls": True})',
+    "transport": '@pytest.mark.pachinko(transport="memory")',
+}
 
 _SECTION_LINES = 200
 
@@ -57,7 +71,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long a test waits in real time while a socket, thread or process is open",
     )
+    group.addoption(
+        "--pachinko-transport",
+        metavar="NAME",
+        help="what carries the sessions of websocket_connect: memory; live, a real server; "
+        "memory,live, each test on both; parity, on both and what they see is compared",
+    )
     parser.addini("pachinko_app", "see --pachinko-app")
+    parser.addini("pachinko_transport", "see --pachinko-transport", default="memory")
     parser.addini("pachinko_timeout", "see --pachinko-timeout", default="1.0")
     parser.addini(
         "pachinko_clock",
@@ -70,13 +91,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and register what needs pytest-asyncio where that is."""
     config.addinivalue_line(
         "markers",
-        "pachinko(*, clock): what holds for the sessions of a test; "
-        "clock is 'demand', 'autojump' or 'wall', like the ini option pachinko_clock.",
+        "pachinko(*, clock, transport, server): what holds for the sessions of a test; "
+        "clock is 'demand', 'autojump' or 'wall', like the ini option pachinko_clock; "
+        "transport is like the option --pachinko-transport; "
+        "server has arguments for the LiveServer, as a dict.",
     )
     # A verb of a session that is not awaited does nothing: the test must not pass by that.
     for line in _NOT_AWAITED:
         config.addinivalue_line("filterwarnings", line)
     _timeout(config)
+    _check_transport(_option(config, "pachinko_transport"))
     if _has_asyncio(config):
         from pytest_pachinko import fixtures_asyncio
 
@@ -107,6 +131,92 @@ def _timeout(config: pytest.Config) -> float:
     return seconds
 
 
+def _check_transport(name: Any) -> None:
+    if name not in _TRANSPORTS:
+        raise pytest.UsageError(
+            f"{name!r} is not a valid pachinko_transport: {', '.join(map(repr, _TRANSPORTS))}"
+        )
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Name the transport if it is not the usual one."""
+    name = _option(config, "pachinko_transport")
+    return None if name == "memory" else f"pachinko: transport {name}"
+
+
+def _marked(node: Any, name: str, default: Any) -> Any:
+    """Return what the marker of a test says, the closest one first."""
+    value = default
+    for marker in reversed(list(node.iter_markers("pachinko"))):
+        unknown = [*marker.args, *(key for key in marker.kwargs if key not in _MARKER)]
+        if unknown:
+            pytest.fail(
+                f"@pytest.mark.pachinko does not take {unknown[0]!r}.\n"
+                f"Hint: {' or '.join(_MARKER.values())}",
+                pytrace=False,
+            )
+        value = marker.kwargs.get(name, value)
+    return value
+
+
+def _transport(config: pytest.Config, node: Any) -> str:
+    """Return what carries the sessions of a test: as its marker says, else the configuration."""
+    name = _marked(node, "transport", _option(config, "pachinko_transport"))
+    try:
+        _check_transport(name)
+    except pytest.UsageError as error:
+        message = str(error)
+    else:
+        return str(name)
+    pytest.fail(message, pytrace=False)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test run on each transport, if there is more than one."""
+    if "_pachinko_transport" in metafunc.fixturenames:
+        name = _transport(metafunc.config, metafunc.definition)
+        if name == "memory,live":
+            metafunc.parametrize("_pachinko_transport", name.split(","), indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test on both transports and compare what it saw, if that is wanted."""
+    if "_pachinko_transport" not in getattr(item, "fixturenames", ()):
+        return None
+    if _transport(item.config, item) != "parity":
+        return None
+    from _pytest.runner import runtestprotocol
+
+    from pytest_pachinko.parity import disparity
+
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    item.stash[_TURN] = "memory"
+    # The parent stands for the next test: what is set up for more than this test stays.
+    between: Any = item.parent
+    reports = runtestprotocol(item, log=False, nextitem=between)
+    if all(report.passed for report in reports):
+        in_memory = _traces(item)
+        item.stash[_SOURCES] = []
+        item.stash[_TURN] = "live"
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        lines = disparity(in_memory, _traces(item))
+        for report in reports:
+            if lines and report.when == "call" and report.passed:
+                report.outcome = "failed"
+                report.longrepr = "\n".join(lines)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+@pytest.fixture
+def _pachinko_transport(request: pytest.FixtureRequest) -> str:
+    turn = getattr(request, "param", None) or request.node.stash.get(_TURN, None)
+    return str(turn or _transport(request.config, request.node))
+
+
 @pytest.fixture
 def _pachinko_policy(request: pytest.FixtureRequest) -> Any:
     return _policy(request)
@@ -117,16 +227,7 @@ def _policy(request: pytest.FixtureRequest) -> Any:
     from pytest_pachinko.clock.control import check_policy
     from pytest_pachinko.errors import PachinkoUsageError
 
-    policy: Any = request.config.getini("pachinko_clock")
-    for marker in reversed(list(request.node.iter_markers("pachinko"))):
-        unknown = [*marker.args, *(name for name in marker.kwargs if name != "clock")]
-        if unknown:
-            pytest.fail(
-                f"@pytest.mark.pachinko does not take {unknown[0]!r}.\n"
-                'Hint: @pytest.mark.pachinko(clock="autojump")',
-                pytrace=False,
-            )
-        policy = marker.kwargs.get("clock", policy)
+    policy = _marked(request.node, "clock", request.config.getini("pachinko_clock"))
     try:
         return check_policy(policy)
     except PachinkoUsageError as error:
@@ -149,21 +250,69 @@ def websocket_app(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def websocket_connect(request: pytest.FixtureRequest, websocket_app: Any) -> MemoryTransport:
-    """Open sessions to websocket_app in memory.
+def websocket_connect(
+    request: pytest.FixtureRequest, websocket_app: Any, _pachinko_transport: str
+) -> Transport:
+    """Open sessions to websocket_app, in memory or as the option --pachinko-transport says.
 
     Example::
 
         async with websocket_connect("/path") as session: ...
     """
+    if _pachinko_transport == "live":
+        server: LiveServer = request.getfixturevalue("websocket_live_server")
+        return server.client()
     from pytest_pachinko.memory import MemoryTransport
 
     transport = MemoryTransport(
         _checked(websocket_app), timeout=_timeout(request.config), clock=_policy(request)
     )
-    _show_later(request, transport.traces)
+    # Where another transport is compared with, what is under way is to arrive on both.
+    transport.calm = request.node.stash.get(_TURN, None) is not None
+    _show_later(request, transport)
     _close_later(request, transport)
     return transport
+
+
+@pytest.fixture
+def websocket_live_server(request: pytest.FixtureRequest) -> LiveServer:
+    """The LiveServer that serves websocket_app, in the test's event loop."""
+    server: LiveServer = _running(
+        request, "live_server", "use: async with LiveServer(app) as server"
+    )
+    _show_later(request, server)
+    return server
+
+
+@pytest.fixture
+def websocket_client(websocket_live_server: LiveServer) -> WebSocketTestClient:
+    """A WebSocketTestClient of websocket_live_server.
+
+    Example::
+
+        async with websocket_client.connect("/path") as session: ...
+    """
+    return websocket_live_server.client()
+
+
+@pytest.fixture
+def _pachinko_new_server(request: pytest.FixtureRequest, websocket_app: Any) -> LiveServer:
+    from pytest_pachinko.errors import PachinkoUsageError
+    from pytest_pachinko.live import LiveServer
+
+    options = _marked(request.node, "server", {})
+    if not isinstance(options, dict):
+        pytest.fail(
+            f"@pytest.mark.pachinko(server={options!r}): it takes a dict.\n"
+            f"Hint: {_MARKER['server']}",
+            pytrace=False,
+        )
+    usual = {"timeout": _timeout(request.config), "clock": _policy(request)}
+    try:
+        return LiveServer(_checked(websocket_app), **usual | options)
+    except PachinkoUsageError as error:
+        message = str(error)
+    pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture
@@ -175,7 +324,7 @@ def websocket_harness(request: pytest.FixtureRequest, websocket_app: Any) -> Sim
         _checked(websocket_app), timeout=_timeout(request.config), clock=_policy(request)
     )
     transport = harness._transport
-    _show_later(request, transport.traces)
+    _show_later(request, transport)
     _close_later(request, transport)
     return harness
 
@@ -188,7 +337,7 @@ def websocket_simulator(request: pytest.FixtureRequest) -> WebSocketSimulator:
         "simulator",
         "make a WebSocketSimulator() and use: async with simulator.connected()",
     )
-    _show_later(request, [simulator.trace])
+    _show_later(request, SimpleNamespace(traces=[simulator.trace]))
     return simulator
 
 
@@ -242,6 +391,14 @@ async def _pachinko_simulator_anyio() -> AsyncIterator[WebSocketSimulator]:
 
 
 @pytest.fixture
+async def _pachinko_live_server_anyio(
+    _pachinko_new_server: LiveServer,
+) -> AsyncIterator[LiveServer]:
+    async with _pachinko_new_server as server:
+        yield server
+
+
+@pytest.fixture
 async def _pachinko_clock_anyio(_pachinko_policy: Any) -> AsyncIterator[VirtualClock]:
     from pytest_pachinko.clock import virtual_time
 
@@ -260,9 +417,15 @@ def _checked(app: Any) -> Any:
     pytest.fail(message, pytrace=False)
 
 
-def _show_later(request: pytest.FixtureRequest, traces: list[Trace]) -> None:
-    """Show traces if the test fails."""
-    request.node.stash.setdefault(_TRACES, []).append(traces)
+def _show_later(request: pytest.FixtureRequest, source: Any) -> None:
+    """Show the traces of something if the test fails."""
+    request.node.stash.setdefault(_SOURCES, []).append(source)
+
+
+def _traces(item: pytest.Item) -> list[Trace]:
+    """Return the traces of a test, each once."""
+    traces = [trace for source in item.stash.get(_SOURCES, []) for trace in source.traces]
+    return list({id(trace): trace for trace in traces}.values())
 
 
 def _close_later(request: pytest.FixtureRequest, transport: MemoryTransport) -> None:
@@ -293,10 +456,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the traces of the test's connections to the report of its failure."""
     report = yield
-    if report.failed and _TRACES in item.stash:
+    if report.failed and _SOURCES in item.stash:
         from pytest_pachinko.trace.explain import trace_lines
 
-        traces = [trace for each in item.stash[_TRACES] for trace in each]
+        traces = _traces(item)
         left_out = max(0, len(traces) - _SECTIONS)
         if left_out:
             report.sections.append(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_pachinko.headers import HeaderSource
 
-__all__ = ["build_scope"]
+__all__ = ["CLIENT", "build_scope", "request_headers", "request_target"]
 
 HOST = "testserver"
 CLIENT = ("127.0.0.1", 50000)
@@ -60,20 +60,69 @@ def build_scope(
     Raises:
         PachinkoUsageError: The path is not absolute, or a header cannot be sent.
     """
+    raw_path, query = request_target(path, params)
+    pairs, offered = request_headers(headers, cookies, subprotocols)
+    if pairs:
+        names = {name for name, _ in pairs}
+        pairs = [pair for pair in _HANDSHAKE if pair[0] not in names] + pairs
+    else:
+        pairs = list(_HANDSHAKE)
+    return {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": unquote(raw_path) if "%" in raw_path else raw_path,
+        "raw_path": raw_path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": pairs,
+        "client": client,
+        "server": (HOST, 80),
+        "subprotocols": offered,
+        "state": dict(state or ()),
+        "extensions": {"websocket.http.response": {}},
+    }
+
+
+def request_target(path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Return the path and the query of a request, both quoted.
+
+    Args:
+        path: The path, with its query if it has one, quoted or not.
+        params: Added to the query.
+
+    Raises:
+        PachinkoUsageError: The path is not absolute.
+    """
     if not isinstance(path, str) or not path.startswith("/"):
         raise PachinkoUsageError(
             f"{path!r} is no path of the application: it starts with '/'.\n"
             'Hint: websocket_connect("/chat/rooms/tea?since=1")'
         )
+    raw_path, _, query = path.partition("?")
+    plain = raw_path.isascii() and " " not in raw_path and "%" not in raw_path
+    query = quote(query, safe=_QUERY)
+    if params:
+        query = "&".join(filter(None, (query, urlencode(params, doseq=True))))
+    return raw_path if plain else quote(raw_path, safe=_PATH), query
+
+
+def request_headers(
+    headers: HeaderSource | None,
+    cookies: Mapping[str, str] | None,
+    subprotocols: Sequence[str] | None,
+) -> tuple[list[tuple[bytes, bytes]], list[str]]:
+    """Return the headers that a test adds to a handshake, and the subprotocols that it offers.
+
+    Raises:
+        PachinkoUsageError: A header or a subprotocol cannot be sent.
+    """
     if isinstance(subprotocols, str):
         raise PachinkoUsageError(f"subprotocols={subprotocols!r}: write [{subprotocols!r}]")
     offered = list(subprotocols or ())
     if not all(isinstance(token, str) for token in offered):
         raise PachinkoUsageError(f"subprotocols={subprotocols!r}: each one is a str.")
-    raw_path, _, query = path.partition("?")
-    query = quote(query, safe=_QUERY)
-    if params:
-        query = "&".join(filter(None, (query, urlencode(params, doseq=True))))
     pairs = encode_headers(headers)
     if cookies:
         text = "; ".join(f"{name}={value}" for name, value in cookies.items())
@@ -84,25 +133,4 @@ def build_scope(
         # A server reads the offer from the header, whoever wrote it.
         given = b",".join(value for name, value in pairs if name == b"sec-websocket-protocol")
         offered = [token.strip() for token in given.decode("latin-1").split(",") if token.strip()]
-    if pairs:
-        names = {name for name, _ in pairs}
-        pairs = [pair for pair in _HANDSHAKE if pair[0] not in names] + pairs
-    else:
-        pairs = list(_HANDSHAKE)
-    plain = raw_path.isascii() and "%" not in raw_path and " " not in raw_path
-    return {
-        "type": "websocket",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
-        "scheme": "ws",
-        "path": raw_path if plain else unquote(raw_path),
-        "raw_path": (raw_path if plain else quote(raw_path, safe=_PATH)).encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": pairs,
-        "client": client,
-        "server": (HOST, 80),
-        "subprotocols": offered,
-        "state": dict(state or ()),
-        "extensions": {"websocket.http.response": {}},
-    }
+    return pairs, offered

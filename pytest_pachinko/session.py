@@ -22,6 +22,8 @@ from pytest_pachinko.errors import Stalled
 from pytest_pachinko.errors import UnexpectedMessage
 from pytest_pachinko.headers import Headers
 from pytest_pachinko.headers import NO_HEADERS
+from pytest_pachinko.peer import MAX_REASON
+from pytest_pachinko.peer import may_close_with
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.stacks import doing
 from pytest_pachinko.trace.event import Close
@@ -38,9 +40,9 @@ if TYPE_CHECKING:
     from types import UnionType
 
     from pytest_pachinko.clock.core import Clock
+    from pytest_pachinko.peer import PeerEnd
     from pytest_pachinko.tasks import Belongings
     from pytest_pachinko.trace.record import Trace
-    from pytest_pachinko.wire import Wire
 
 __all__ = ["Session"]
 
@@ -66,15 +68,16 @@ class Session:
     Attributes:
         path: The path that was connected to, with its query.
         trace: What crossed the wire so far.
-        compression: The negotiated compression (RFC 7692); always None in memory.
     """
 
+    # Seconds for which silence is listened to, where nothing but that can prove it.
+    _listens: float | None = None
+
     def __init__(
-        self, wire: Wire, path: str, belongings: Belongings, clock: Clock | None, limit: float
+        self, wire: PeerEnd, path: str, belongings: Belongings, clock: Clock | None, limit: float
     ) -> None:
         self.path = path
         self.trace: Trace = wire.trace
-        self.compression: str | None = None
         self._wire = wire
         self._belongings = belongings
         self._clock = clock
@@ -82,7 +85,7 @@ class Session:
 
     def __repr__(self) -> str:
         """Return one line: pytest prints it above every failure."""
-        return f"<Session {self.trace.connection}: {self._status()}>"
+        return f"<{type(self).__name__} {self.trace.connection}: {self._status()}>"
 
     @property
     def accepted(self) -> bool:
@@ -98,6 +101,11 @@ class Session:
     def response_headers(self) -> Headers:
         """The headers of the handshake response."""
         return NO_HEADERS if self._wire.handshake is None else self._wire.handshake.headers
+
+    @property
+    def compression(self) -> str | None:
+        """The negotiated compression (RFC 7692, section 5); always None in memory."""
+        return None
 
     @property
     def closed(self) -> bool:
@@ -319,14 +327,16 @@ class Session:
 
         Args:
             within: Seconds to wait. Without it, until nothing can run without time passing:
-                no timer, thread or socket is waited for.
+                no timer or thread is waited for, nor any socket but those of a LiveServer and
+                its clients. On any other server that cannot be known, so it is 0.1 s there.
 
         Raises:
             UnexpectedMessage: There is an unread frame, or the connection has ended.
         """
         self._surface()
+        within = self._listens if within is None else within
         if within is None:
-            await settle()
+            await self._settle()
         elif not self._wire.frames and self._wire.closed is None:
             news = self._wire.watch()
             timer = self._timer(_seconds(within), news)
@@ -354,24 +364,28 @@ class Session:
         Raises:
             PachinkoUsageError: The code or the reason cannot be sent.
         """
-        if not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
+        if not may_close_with(code):
             raise PachinkoUsageError(
                 f"close({code}): a client sends 1000 to 1003, 1007 to 1014, or 3000 to 4999.\n"
                 "Hint: drop() ends the connection without a close, which shows as 1006."
             )
-        if len(reason.encode()) > 123:
-            raise PachinkoUsageError("close(reason=...): a reason has at most 123 bytes.")
+        if len(reason.encode()) > MAX_REASON:
+            raise PachinkoUsageError(f"close(reason=...): a reason has at most {MAX_REASON} bytes.")
         self._surface()
         self._wire.hang_up(code, reason)
-        await settle()
+        await self._settle()
 
     async def drop(self) -> None:
         """Vanish without closing, as when a network fails: the application sees 1006."""
         self._surface()
         self._wire.hang_up(1006)
-        await settle()
+        await self._settle()
 
     # Inside.
+
+    async def _settle(self) -> None:
+        """Let the application react to what the test did."""
+        await settle()
 
     async def _frame(self, what: str, within: float | None) -> str | bytes:
         wire = self._wire
@@ -424,13 +438,13 @@ class Session:
         if outcome is _EXPIRED:
             self._surface()
             seconds = self._limit if within is None else within
-            raise self._stalled(what, problem, f"and {seconds:g} s have passed")
+            real = " of real time" if clock is None else ""
+            raise self._stalled(what, problem, f"and {seconds:g} s{real} have passed")
 
     def _timer(self, seconds: float, news: asyncio.Future[Any]) -> Any:
         clock = self._clock
         if clock is not None:
-            # What comes at that very moment comes in time.
-            return clock.demand(seconds, clock.when_quiet, partial(_expire, news))
+            return clock.demand(seconds, _expire_when_quiet, clock, news)
         return asyncio.get_running_loop().call_later(seconds, _expire, news)
 
     def _stalled(self, what: str, problem: str, why: str) -> Stalled:
@@ -502,6 +516,11 @@ def _payload(pattern: Pattern, event: TraceEvent) -> Any:
         with suppress(TypeError):  # a type that compares by itself, which msgspec does not know
             return _decoder(expected).decode(event.payload)
     return decode(event.payload) if isinstance(expected, dict | list) else event.payload
+
+
+def _expire_when_quiet(clock: Clock, news: asyncio.Future[Any]) -> None:
+    # What comes at that very moment comes in time.
+    clock.when_quiet(partial(_expire, news))
 
 
 def _expire(news: asyncio.Future[Any]) -> None:

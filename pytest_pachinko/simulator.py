@@ -11,6 +11,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from contextlib import ExitStack
 from typing import Any
+from typing import cast
 from typing import overload
 from typing import TYPE_CHECKING
 from typing import TypeVar
@@ -126,16 +127,19 @@ class WebSocketSimulator(WebSocket):
         self.sent_messages: list[Any] = []
 
     @property
+    def _wire(self) -> Wire:
+        return cast("Wire", self._session._wire)
+
+    @property
     def _falcon(self) -> WebSocket:
         """Falcon's part, made on the first use: it needs a running loop, a fixture has none."""
         if self._made is None:
-            session = self._session
             options = WebSocketOptions()
             self._made = WebSocket(
                 "2.4",
                 self._scope,
-                session._wire.receive,
-                session._wire.send,
+                self._wire.receive,
+                self._wire.send,
                 options.media_handlers,
                 options.max_receive_queue,
                 options.default_close_reasons,
@@ -487,8 +491,7 @@ class Serving:
 
     async def _run(self) -> None:
         simulator = self._simulator
-        session = simulator._session
-        req = Request(simulator._scope, session._wire.receive)
+        req = Request(simulator._scope, simulator._wire.receive)
         token, _ = choose(simulator.subprotocols, [type(self._resource)])
         try:
             await serve(self._resource, req, simulator, self._params, subprotocol=token)
@@ -498,6 +501,6 @@ class Serving:
             status = getattr(error, "status_code", None)
             code = _SERVER_ERROR if status is None else 3000 + status
             await simulator.close(code)
-            session._belongings.fail(error)
+            simulator._session._belongings.fail(error)
         finally:
-            session._wire.returned()
+            simulator._wire.returned()

@@ -25,12 +25,24 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from collections.abc import Iterator
 
-__all__ = ["TEST", "Belongings", "NotedTask", "current_owner", "make_noted", "noting_tasks", "side"]
+__all__ = [
+    "MACHINERY",
+    "TEST",
+    "Belongings",
+    "NotedTask",
+    "current_owner",
+    "machinery",
+    "make_noted",
+    "noting_tasks",
+    "side",
+]
 
 TEST: Any = "test"
 
+MACHINERY: Any = "machinery"
+
 side: ContextVar[Any] = ContextVar("pachinko_side", default=None)
-"""``TEST``, or the ``Belongings`` of a connection. A context without a label is on neither side,
+"""``TEST``, the ``Belongings`` of a connection, or ``MACHINERY`` for a server and its clients. A context without a label is on neither side,
 such as that of somebody else's fixture."""
 
 _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
@@ -42,6 +54,15 @@ def current_owner() -> Belongings | None:
     """Return the connection on whose behalf this code runs, if any."""
     owner = side.get()
     return owner if isinstance(owner, Belongings) else None
+
+
+def machinery(
+    coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
+) -> asyncio.Task[Any]:
+    """Start a task that is neither the test nor the application, nor knows their context."""
+    context = Context()
+    context.run(side.set, MACHINERY)
+    return asyncio.Task(coroutine, loop=loop, context=context)
 
 
 class Belongings:

@@ -29,8 +29,15 @@ from typing import ClassVar
 from typing import Literal
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.futures import ring
+from pytest_pachinko.futures import wake
 from pytest_pachinko.headers import Headers
 from pytest_pachinko.headers import NO_HEADERS
+from pytest_pachinko.peer import FRAME_COST
+from pytest_pachinko.peer import MAX_REASON
+from pytest_pachinko.peer import MAX_UNREAD_BYTES
+from pytest_pachinko.peer import may_close_with
+from pytest_pachinko.peer import PeerEnd
 from pytest_pachinko.trace.event import Close
 from pytest_pachinko.trace.event import Handshake
 
@@ -46,14 +53,9 @@ if TYPE_CHECKING:
 
     Event = Any  # an ASGI event; a fault may put an exception in the place of one
 
-__all__ = ["MAX_UNREAD_BYTES", "ClientDisconnected", "State", "Wire"]
+__all__ = ["ClientDisconnected", "State", "Wire"]
 
-MAX_UNREAD_BYTES = 4 * 1024 * 1024
-"""What may be unread in one direction before its sender waits: as much as loopback TCP."""
-
-FRAME_COST = 64
-"""Added to each frame's length, so that empty frames are bounded too."""
-
+_BYTES = (bytes, bytearray, memoryview)  # what servers send
 
 # What the application may do next; the states of the table above.
 State = Literal["connecting", "denying", "open", "lost", "closed"]
@@ -63,37 +65,25 @@ class ClientDisconnected(OSError):  # noqa: N818 - what uvicorn calls it
     """The application sent to a peer that has left (ASGI specification 2.4)."""
 
 
-class Wire:
+class Wire(PeerEnd):
     """A pipe between an application and a peer.
 
     Attributes:
         scope: The ASGI scope of the connection.
         state: What the application may do next.
-        trace: What crossed the wire, as the peer sees it.
-        frames: What the application sent and the peer has not read, oldest first.
-        handshake: How the handshake was answered, once it was.
-        closed: How the connection ended, once it did and was accepted before.
     """
 
     __slots__ = (
         "_denial",
         "_from_app",
-        "_loop",
-        "_news",
         "_queue",
         "_queued_bytes",
         "_reader",
         "_room_for_app",
         "_room_for_peer",
-        "_started",
         "_to_app",
-        "_unread_bytes",
-        "closed",
-        "frames",
-        "handshake",
         "scope",
         "state",
-        "trace",
     )
 
     def __init__(
@@ -103,13 +93,10 @@ class Wire:
         loop: asyncio.AbstractEventLoop,
         faults: Sequence[Fault] = (),
     ) -> None:
-        self._loop = loop
-        self._started = loop.time()
+        super().__init__(trace, loop)
         self._queue: deque[Any] = deque()
         self._queued_bytes = 0
-        self._unread_bytes = 0
         self._reader: asyncio.Future[None] | None = None  # the application, in receive()
-        self._news: list[asyncio.Future[None]] = []  # the peer, for anything new
         self._room_for_app: list[asyncio.Future[None]] = []  # the application, in send()
         self._room_for_peer: list[asyncio.Future[None]] = []
         self._denial: Event = {}
@@ -122,10 +109,6 @@ class Wire:
             self._from_app = fault.from_app(self._from_app or self._arrive_at_peer)
         self.scope = scope
         self.state: State = "connecting"
-        self.trace = trace
-        self.frames: deque[str | bytes] = deque()
-        self.handshake: Handshake | None = None
-        self.closed: Close | None = None
 
     # The application's end.
 
@@ -153,7 +136,7 @@ class Wire:
         if event["type"] == "websocket.receive":
             self._queued_bytes -= _cost(event)
             if self._room_for_peer:
-                _ring(self._room_for_peer)
+                ring(self._room_for_peer)
         return event
 
     async def send(self, event: Event) -> None:
@@ -208,8 +191,19 @@ class Wire:
             self._end_for_app(1006, "")
 
     def _close_by_app(self, event: Event) -> None:
+        code, reason = event.get("code", 1000), event.get("reason") or ""
+        if not may_close_with(code):
+            raise RuntimeError(
+                f"The application closed with {code!r}: 1000 to 1003, 1007 to 1014 and 3000 to "
+                "4999 may be sent (RFC 6455, section 7.4)."
+            )
+        if len(reason.encode()) > MAX_REASON:
+            raise RuntimeError(
+                f"The application closed with a reason of {len(reason.encode())} bytes: at most "
+                f"{MAX_REASON} can be sent (RFC 6455, section 5.5)."
+            )
         (self._from_app or self._arrive_at_peer)(event)
-        self._end_for_app(event.get("code", 1000), event.get("reason") or "")
+        self._end_for_app(code, reason)
 
     _RULES: ClassVar[dict[tuple[str, str], Callable[[Wire, Event], None]]] = {
         ("connecting", "websocket.accept"): _accept,
@@ -218,12 +212,6 @@ class Wire:
         ("denying", "websocket.http.response.body"): _deny,
         ("open", "websocket.close"): _close_by_app,
     }
-
-    def _answer(self, handshake: Handshake) -> None:
-        self.handshake = handshake
-        kind: Kind = "accepted" if handshake.status == 101 else "denied"
-        self.trace.record("from_app", kind, handshake, self._now())
-        self.ring()
 
     def _end_for_app(self, code: int, reason: str) -> None:
         # As uvicorn does, the application that closes gets its own code back.
@@ -238,15 +226,17 @@ class Wire:
         payload: Any = event.get("bytes") if text is None else text
         if event["type"] == "websocket.close":
             self._close(Close(event.get("code", 1000), event.get("reason") or ""), "from_app")
-        elif isinstance(payload, str if text is not None else bytes):
+        elif isinstance(payload, str if text is not None else _BYTES):
             kind: Kind = "bytes" if text is None else "text"
+            if text is None and payload.__class__ is not bytes:
+                payload = bytes(event["bytes"])
             if text is not None and not text.isascii():
                 text.encode()  # a lone surrogate cannot be sent (RFC 3629, section 3)
             self.trace.record("from_app", kind, payload, self._now())
             self._unread_bytes += len(payload) + FRAME_COST
             self.frames.append(payload)
             if self._news:
-                _ring(self._news)
+                ring(self._news)
         else:
             raise TypeError(
                 "websocket.send carries a str as 'text' or bytes as 'bytes', not "
@@ -289,24 +279,14 @@ class Wire:
         payload = self.frames.popleft()
         self._unread_bytes -= len(payload) + FRAME_COST
         if self._room_for_app:
-            _ring(self._room_for_app)
+            ring(self._room_for_app)
         return payload
-
-    def watch(self) -> asyncio.Future[None]:
-        """Return a future that is done when something new can be seen from this end."""
-        return self._wait(self._news)
 
     def room(self) -> asyncio.Future[None] | None:
         """Return a future that is done when the application reads; None while there is room."""
         if self._queued_bytes <= MAX_UNREAD_BYTES or self.state != "open":
             return None
         return self._wait(self._room_for_peer)
-
-    def _close(self, close: Close, direction: Any) -> None:
-        if self.closed is None:
-            self.closed = close
-            self.trace.record(direction, "closed", close, self._now())
-            self.ring()
 
     def _arrive_at_app(self, event: Any) -> None:
         """Let the application see an event of the peer."""
@@ -318,40 +298,14 @@ class Wire:
                 return
             self.state = "lost"
             self._close(Close(event["code"], event.get("reason") or ""), "to_app")
-            _ring(self._room_for_app)
-            _ring(self._room_for_peer)
+            ring(self._room_for_app)
+            ring(self._room_for_peer)
         self._put(event)
 
     def _put(self, event: Any) -> None:
         self._queue.append(event)
-        _wake(self._reader)
-
-    def ring(self) -> None:
-        """Tell the peer that there is something new."""
-        if self._news:
-            _ring(self._news)
-
-    def _wait(self, waiting: list[asyncio.Future[None]]) -> asyncio.Future[None]:
-        # A future for each: one that is shared would be cancelled for all by the first
-        # who is.
-        future: asyncio.Future[None] = self._loop.create_future()
-        waiting.append(future)
-        return future
-
-    def _now(self) -> float:
-        return self._loop.time() - self._started
+        wake(self._reader)
 
 
 def _cost(event: Event) -> int:
     return len(event.get("text") or event.get("bytes") or "") + FRAME_COST
-
-
-def _ring(waiting: list[asyncio.Future[None]]) -> None:
-    for future in waiting:
-        _wake(future)
-    waiting.clear()
-
-
-def _wake(future: asyncio.Future[None] | None) -> None:
-    if future is not None and not future.done():
-        future.set_result(None)

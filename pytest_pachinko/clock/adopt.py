@@ -63,7 +63,7 @@ class Adoption:
 
         # What stands in the place of the loop's own while it is entered.
         self._instead: dict[str, Any] = {
-            "_selector": Selector(loop._selector, loop, clock),
+            "_selector": Selector(loop, clock),
             "_write_to_self": write_to_self,
             "call_at": clock.call_at,
             "create_task": self._task_maker(),
@@ -81,9 +81,8 @@ class Adoption:
             return
         loop = self._loop
         clock = self.clock
-        clock.sockets = len(loop._selector.get_map()) - loop._internal_fds
         clock.poked = True  # something may have arrived before
-        self._instead["_selector"].real = loop._selector
+        self._instead["_selector"].take_over(loop._selector)
         loop.time = clock.time
         # What somebody else has put in the place of the loop's methods comes back at the end.
         names = (*self._instead, *self._quick)

@@ -13,8 +13,8 @@ from pytest_pachinko.clock.adopt import adoption_of
 from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.clock.adopt import clock_of
 from pytest_pachinko.clock.core import Policy
-from pytest_pachinko.clock.core import wake
 from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.futures import wake
 from pytest_pachinko.tasks import current_owner
 from pytest_pachinko.tasks import side
 from pytest_pachinko.tasks import TEST

@@ -14,7 +14,8 @@ None        idle, and there is no timer
 So one selector in front of the real one sees the moment in which a loop has nothing left to
 do. What happens then, in this order:
 
-1. Work outside of the loop is waited for (threads, ``hold``), with time standing still.
+1. Work outside of the loop is waited for (threads, ``hold``, and what is on its way between
+   two sockets of the loop), with time standing still.
 2. Whoever waits for quiescence is woken, one in a turn: it may cause more work.
 3. While a socket or pipe is open the outside may act: the loop waits in real time.
 4. A timer may be reached: time jumps to it. When, is the policy's to say.
@@ -40,12 +41,15 @@ from typing import Any
 from typing import Literal
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.clock.links import Links
 from pytest_pachinko.clock.report import POLLING
 from pytest_pachinko.clock.report import stalled_test
 from pytest_pachinko.clock.waiting import innermost_future
 from pytest_pachinko.clock.waiting import is_spinning
 from pytest_pachinko.clock.waiting import roots
+from pytest_pachinko.clock.waiting import task_woken_by
 from pytest_pachinko.clock.waiting import waits_for_outside
+from pytest_pachinko.futures import wake
 from pytest_pachinko.tasks import side
 from pytest_pachinko.tasks import TEST
 
@@ -54,14 +58,15 @@ if TYPE_CHECKING:
 
     from pytest_pachinko.session import Session
 
-__all__ = ["Clock", "Policy", "Selector", "wake"]
+__all__ = ["Clock", "Policy", "Selector"]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
 
 Policy = Literal["demand", "autojump", "wall"]
 
 MANY = 64
-"""Timers of the test after which those that are over are forgotten."""
+"""Timers of the test after which those that are over are forgotten, and events of the outside
+after which it is asked what for."""
 
 BUSY_TURNS = 20_000
 """Busy turns in a row after which the loop is looked at: it may never come to rest."""
@@ -99,7 +104,9 @@ class Clock:
         jobs: How many jobs of the loop's executors are not done.
         patience: Seconds after which a wait fails while the outside could still act.
         poked: Whether somebody woke the loop from outside.
-        sockets: How many descriptors the loop watches.
+        sockets: How many descriptors the loop watches through which the outside can act.
+        watched: How many descriptors the loop watches.
+        links: The sockets of which both ends are in the loop.
         turns: How many turns the loop has been busy without a rest.
         cancelled: The tasks that were cancelled because they never rest, and why.
     """
@@ -107,6 +114,7 @@ class Clock:
     __slots__ = (
         "_demands",
         "_idle_for",
+        "_idle_from",
         "_idle_since",
         "_jumps",
         "_jumps_for",
@@ -116,11 +124,13 @@ class Clock:
         "_quiet",
         "_seen",
         "_sequence",
+        "_stirs",
         "cancelled",
         "followers",
         "holds",
         "horizons",
         "jobs",
+        "links",
         "now",
         "owned",
         "patience",
@@ -132,6 +142,7 @@ class Clock:
         "turns",
         "users",
         "waits",
+        "watched",
     )
 
     # Not looked up when it is called: a library that stops the wall clock must not stop this.
@@ -146,7 +157,9 @@ class Clock:
         self._sequence = count()
         self._jumps = 0
         self._jumps_for: Any = None
+        self._stirs = 0
         self._seen: Any = None
+        self._idle_from = 0.0
         self._idle_since = 0.0
         self._idle_for: asyncio.Future[Any] | None = None
         self.policies: dict[object, Policy] = {}
@@ -162,6 +175,8 @@ class Clock:
         self.patience = WALL_PATIENCE
         self.poked = True
         self.sockets = 0
+        self.watched = 0
+        self.links = Links()
         self.turns = 0
         self.cancelled: dict[asyncio.Task[Any], BaseException] = {}
         self.followers: list[Callable[[float], Any]] = []
@@ -201,10 +216,17 @@ class Clock:
             # application that compares them is not to fail by chance.
             self.now = math.ceil(self.time() * 1024) / 1024
 
-    def watch_sockets(self, change: int) -> None:
-        """Take note that descriptors were opened or closed."""
-        self.sockets += change
-        self.settle_mode()
+    def watch(self, change: int, *, outside: bool) -> None:
+        """Take note that a descriptor is watched, or no longer.
+
+        Args:
+            change: 1 or -1.
+            outside: Whether the outside can act through it.
+        """
+        self.watched += change
+        if outside:
+            self.sockets += change
+            self.settle_mode()
 
     def call_at(
         self, when: float, callback: Any, *args: Any, context: Any = None
@@ -293,16 +315,9 @@ class Clock:
         loop = self._loop
         self.turns = 0
         self._seen = None
-        if (
-            self.holds
-            or self.jobs
-            or loop._executor_shutdown_called
-            or (
-                threading.active_count() > 1
-                and any(map(waits_for_outside, asyncio.all_tasks(loop)))
-            )
-        ):
-            return self._patient(OUTSIDE_PATIENCE, "work outside of the event loop does not end")
+        outside = self._at_work_outside()
+        if outside is not None:
+            return self._patient(*outside)
         if self._quiet:
             self._quiet.popleft()()
             return 0
@@ -327,10 +342,35 @@ class Clock:
         self._fail(victim, why)
         return 0
 
+    def _at_work_outside(self) -> tuple[float, str] | None:
+        """Return how long to wait for what will happen outside of the loop, and what it is."""
+        loop = self._loop
+        if (
+            self.holds
+            or self.jobs
+            or loop._executor_shutdown_called
+            or (
+                threading.active_count() > 1
+                and any(map(waits_for_outside, asyncio.all_tasks(loop)))
+            )
+        ):
+            return OUTSIDE_PATIENCE, "work outside of the event loop does not end"
+        if self.watched > self.sockets and self.links.on_the_way(loop._selector.get_map()):
+            return self.patience, "bytes are on their way between two sockets"
+        return None
+
     def progressed(self) -> None:
         """Take note that the outside did something."""
-        self._idle_for = None
+        self._idle_since = self._monotonic()
         self.turns = 0
+        self._stirs += 1
+        if self._stirs >= MANY:
+            # It may never leave the loop idle, and the test waits all the same.
+            self._stirs = 0
+            if self._quiet and self.sockets:
+                self._quiet.popleft()()
+            else:
+                self._patient(self.patience, "what comes from outside is something else")
 
     def _may_jump(self, victim: asyncio.Future[Any] | None, timeout: float) -> bool:
         if victim is None or self.policy == "autojump":
@@ -359,18 +399,29 @@ class Clock:
     def _patient(self, limit: float, why: str) -> float | None:
         """Return how much longer to wait in real time; fail the oldest wait at the limit."""
         victim = self._victim()
-        if victim is None:
+        if victim is None or self._has_deadline(victim):
             return None
         now = self._monotonic()
         if victim is not self._idle_for:
             self._idle_for = victim
-            self._idle_since = now
-        left = self._idle_since + limit - now
-        if left > 0:
-            return left
+            self._idle_from = self._idle_since = now
+        # What the outside does may help, but not for ever.
+        most = max(limit, OUTSIDE_PATIENCE)
+        end, last_end = self._idle_since + limit, self._idle_from + most
+        if now < min(end, last_end):
+            return min(end, last_end) - now
         self._idle_for = None
-        self._fail(victim, f"{why}, and {limit:g} s have passed")
+        passed = limit if end < last_end else most
+        self._fail(victim, f"{why}, and {passed:g} s have passed")
         return 0
+
+    def _has_deadline(self, victim: asyncio.Future[Any]) -> bool:
+        """Return whether the test itself has said how long it waits."""
+        return any(
+            victim in (timer._args or ()) or task_woken_by(timer) in self.testers
+            for timer in self._demands
+            if timer._scheduled and not timer.cancelled()
+        )
 
     def _fail(self, victim: asyncio.Future[Any], why: str) -> None:
         make, *args = self.waits.get(victim, (stalled_test, self))
@@ -386,12 +437,6 @@ class Clock:
             if innermost is not None:
                 return innermost
         return None
-
-
-def wake(future: asyncio.Future[None]) -> None:
-    """Complete a future, unless it is done."""
-    if not future.done():
-        future.set_result(None)
 
 
 class Timer(asyncio.TimerHandle):
@@ -419,18 +464,28 @@ class Timer(asyncio.TimerHandle):
 class Selector:
     """Stands in front of a loop's selector and asks the clock what to do when it is idle."""
 
-    __slots__ = ("_clock", "_loop", "real")
+    __slots__ = ("_clock", "_inside", "_loop", "real")
 
-    def __init__(self, real: Any, loop: Any, clock: Clock) -> None:
-        self.real = real
+    def __init__(self, loop: Any, clock: Clock) -> None:
+        self.real: Any = None
+        self._inside: set[Any] = set()  # the descriptors that no outside can reach
         self._loop = loop
         self._clock = clock
+
+    def take_over(self, real: Any) -> None:
+        """Take note of what the real selector watches already, for oneself nothing."""
+        self.real = real
+        clock = self._clock
+        descriptors = set(real.get_map()) - {self._loop._ssock.fileno()}
+        self._inside = {each for each in descriptors if clock.links.has(each)}
+        clock.watched = len(descriptors)
+        clock.sockets = len(descriptors - self._inside)
 
     def select(self, timeout: float | None = None) -> Any:
         """Return what happened outside; in the place of the real selector's."""
         clock = self._clock
         loop = self._loop
-        if clock.poked or clock.sockets or not clock.users or loop._signal_handlers:
+        if clock.poked or clock.watched or not clock.users or loop._signal_handlers:
             # Cleared first: what arrives while we look must not be lost.
             clock.poked = False
             events = self.real.select(0 if clock.users else timeout)
@@ -471,7 +526,7 @@ class Selector:
                 not ready
                 or loop._stopping
                 or clock.poked
-                or clock.sockets
+                or clock.watched
                 or not clock.users
                 or (timers and timers[0]._when <= now)
             ):
@@ -482,13 +537,18 @@ class Selector:
     def register(self, fileobj: Any, events: int, data: Any = None) -> Any:
         """Watch a descriptor."""
         key = self.real.register(fileobj, events, data)
-        self._clock.watch_sockets(1)
+        inside = self._clock.links.has(fileobj)
+        if inside:
+            self._inside.add(fileobj)
+        self._clock.watch(1, outside=not inside)
         return key
 
     def unregister(self, fileobj: Any) -> Any:
         """Watch a descriptor no more."""
         key = self.real.unregister(fileobj)
-        self._clock.watch_sockets(-1)
+        inside = fileobj in self._inside
+        self._inside.discard(fileobj)
+        self._clock.watch(-1, outside=not inside)
         return key
 
     def __getattr__(self, name: str) -> Any:

@@ -12,6 +12,8 @@ from pytest_pachinko.clock.waiting import task_woken_by
 from pytest_pachinko.clock.waiting import waits_for_outside
 from pytest_pachinko.errors import Stalled
 from pytest_pachinko.stacks import doing
+from pytest_pachinko.tasks import MACHINERY
+from pytest_pachinko.tasks import side
 
 if TYPE_CHECKING:
     from pytest_pachinko.clock.core import Clock
@@ -31,7 +33,7 @@ def situation(clock: Clock) -> list[str]:
         for task in dict.fromkeys(clock.testers)
         if task is not None and not task.done()
     ]
-    timers = clock.timers()
+    timers = _timers(clock)
     asleep = [task_woken_by(timer) for timer in timers]
     sessions = clock.sessions
     for session in sessions[:_MANY]:
@@ -76,7 +78,7 @@ def hint(clock: Clock, method: str, why: str) -> str:
     advice = "Hint: is a message missing before this, or a handler's reply?"
     if clock.now is None:
         return f"{advice} Or it takes longer: within=..."
-    timers = clock.timers()
+    timers = _timers(clock)
     if not timers:
         return advice
     # Rounded up: who follows the hint reaches the timer.
@@ -84,6 +86,11 @@ def hint(clock: Clock, method: str, why: str) -> str:
     if method:
         return f"{advice} Or is time to pass: {method}(..., within={seconds:g})"
     return f"{advice} Or is time to pass: asyncio.sleep({seconds:g}), or advance() of the clock"
+
+
+def _timers(clock: Clock) -> list[Any]:
+    """Return the pending timers but for those of a server, such as for its next ping."""
+    return [timer for timer in clock.timers() if timer._context.get(side) is not MACHINERY]
 
 
 def is_internal(task: asyncio.Task[Any]) -> bool:

@@ -24,6 +24,8 @@ from pytest_pachinko.trace.record import Trace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_pachinko.headers import Headers
+
     Pair = tuple[Any | None, TraceEvent | None]
 
 __all__ = ["describe", "difference", "last_events", "shorten", "trace_lines"]
@@ -126,9 +128,14 @@ def _verdict(trace: Trace, pairs: list[Pair], at: int) -> list[str]:
     else:
         place, got = f"event [{there.index}]", _as_pattern(there)
     expected = "nothing more" if event is pairs[-1][1] else "nothing here"
+    if pattern is not None:
+        expected = shorten(pattern)
+    if expected == got and isinstance(pattern, _Same) and event is not None:
+        # What makes the difference is no part of the usual pattern.
+        expected, got = _in_full(pattern.event), _in_full(event)
     lines = [
         f"{trace.connection}: the trace differs at {place}",
-        f"  expected  {expected if pattern is None else shorten(pattern)}",
+        f"  expected  {expected}",
         f"  got       {got}",
     ]
     if pattern is not None and event is not None:
@@ -200,6 +207,27 @@ def _as_pattern(event: TraceEvent) -> str:
         case _:
             frame = ToApp if event.direction == "to_app" else FromApp
             return shorten(frame(event.decoded))
+
+
+def _in_full(event: TraceEvent) -> str:
+    """Return an event with all that is compared between two traces."""
+    payload = event.payload
+    match event.kind:
+        case "accepted":
+            return shorten(Accepted(payload.subprotocol, headers=_pairs(payload.headers)))
+        case "denied":
+            headers = _pairs(payload.headers)
+            return shorten(Denied(payload.status, headers=headers, body=payload.body))
+        case _:
+            return shorten(FromApp(payload) if event.direction == "from_app" else ToApp(payload))
+
+
+def _pairs(headers: Headers) -> Any:
+    """Return headers as a dict of lists, if that is needed to show them all."""
+    return {
+        name: headers[name] if len(headers.get_all(name)) == 1 else headers.get_all(name)
+        for name in headers
+    }
 
 
 def _pair_line(pattern: Any, event: TraceEvent | None) -> str:

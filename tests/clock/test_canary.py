@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio
         "_check_thread",
         "_debug",
         "_executor_shutdown_called",
-        "_internal_fds",
+        "_ssock",
         "_ready",
         "_run_once",
         "_scheduled",

@@ -10,9 +10,9 @@ from pytest_pachinko import MemoryTransport
 from pytest_pachinko import PachinkoUsageError
 from pytest_pachinko.clock import loop_factory
 from pytest_pachinko.clock.core import Clock
-from pytest_pachinko.clock.core import wake
 from pytest_pachinko.clock.report import describe_timer
 from pytest_pachinko.clock.waiting import innermost_future
+from pytest_pachinko.futures import wake
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.stacks import doing
 from tests.clock.apps import application

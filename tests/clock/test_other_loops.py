@@ -46,7 +46,9 @@ def test_a_receive_fails_after_the_timeout_and_says_how_to_wait_longer():
         ):
             await session.receive()
 
-    with pytest.raises(Stalled, match=r"0\.01 s have passed(?s:.)*To wait longer: within=0\.02"):
+    with pytest.raises(
+        Stalled, match=r"0\.01 s of real time have passed(?s:.)*To wait longer: within=0\.02"
+    ):
         run(main)
 
 

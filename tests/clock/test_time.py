@@ -205,6 +205,54 @@ async def test_wall_time_runs_by_itself():
             assert await session.receive() == "late"
 
 
+async def test_wall_time_lets_the_test_sleep_longer_than_the_timeout():
+    async with MemoryTransport(application(silent), clock="wall", timeout=0.01) as connect:
+        async with connect("/"):
+            await asyncio.sleep(0.03)
+
+
+async def test_wall_time_lets_a_wait_take_as_long_as_the_test_says():
+    async def handle(wire):
+        await asyncio.sleep(0.03)
+        await wire.send("late")
+        await wire.until_disconnect()
+
+    async with MemoryTransport(application(handle), clock="wall", timeout=0.01) as connect:
+        async with connect("/") as session:
+            assert await session.receive(within=5) == "late"
+
+
+async def test_wall_time_keeps_to_a_timeout_of_the_tests_own():
+    async with MemoryTransport(application(silent), clock="wall", timeout=0.01) as connect:
+        async with connect("/"):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.03):
+                    await asyncio.Event().wait()
+
+
+async def test_a_wait_ends_though_the_outside_never_rests(monkeypatch):
+    monkeypatch.setattr("pytest_pachinko.clock.core.OUTSIDE_PATIENCE", 0.05)
+
+    async def answer(reader, writer):
+        while byte := await reader.read(1):
+            writer.write(byte)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    talking = asyncio.create_task(answer(reader, writer))
+    writer.write(b"x")
+    try:
+        async with MemoryTransport(application(silent), timeout=0.02) as connect:
+            async with connect("/") as session:
+                with pytest.raises(Stalled, match=r"0\.05 s have passed"):
+                    await session.receive()
+    finally:
+        writer.close()
+        server.close()
+        await talking
+
+
 async def test_wall_time_ends_a_wait_after_the_timeout():
     async with MemoryTransport(application(silent), clock="wall", timeout=0.01) as connect:
         async with connect("/") as session:

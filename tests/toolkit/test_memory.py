@@ -368,6 +368,8 @@ async def test_a_test_that_sends_without_end_waits_for_the_application(
         ({"type": "websocket.send"}, "carries a str as 'text' or bytes as 'bytes'"),
         ({"type": "websocket.send", "text": b"x"}, "carries a str"),
         ({"type": "http.response.start"}, "while the connection is open"),
+        ({"type": "websocket.close", "code": 1005}, "closed with 1005: 1000 to 1003, "),
+        ({"type": "websocket.close", "reason": "é" * 62}, "a reason of 124 bytes: at most 123"),
     ],
 )
 async def test_what_a_server_refuses_is_raised(talk_to: Any, event: Any, message: str) -> None:
@@ -377,6 +379,12 @@ async def test_what_a_server_refuses_is_raised(talk_to: Any, event: Any, message
     with pytest.raises((RuntimeError, TypeError), match=message):
         async with talk_to(handler) as session:
             await session.receive()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+async def test_bytes_of_any_kind_are_sent_as_bytes(talk_to: Any, says: Any, kind: Any) -> None:
+    async with talk_to(says({"type": "websocket.send", "bytes": kind(b"\x00\xff")})) as session:
+        assert await session.receive() == b"\x00\xff"
 
 
 async def test_nothing_may_be_sent_after_a_close(talk_to: Any) -> None:

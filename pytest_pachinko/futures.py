@@ -1,0 +1,23 @@
+"""Completing futures that somebody may have cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["ring", "wake"]
+
+
+def ring(waiting: list[asyncio.Future[None]]) -> None:
+    """Complete all futures, and forget them."""
+    for future in waiting:
+        wake(future)
+    waiting.clear()
+
+
+def wake(future: asyncio.Future[None] | None) -> None:
+    """Complete a future, unless it is done."""
+    if future is not None and not future.done():
+        future.set_result(None)

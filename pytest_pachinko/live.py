@@ -1,0 +1,424 @@
+"""The application under a real server, in the event loop of the test.
+
+uvicorn serves, on a free port of this machine. Its own ``serve()`` is not used: that takes the
+signal handlers, and sleeps. The application's lifespan is driven here, as in memory, so that
+what it raises is what the test sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import inspect
+import socket
+import ssl
+from functools import lru_cache
+from typing import Any
+from typing import Self
+from typing import TYPE_CHECKING
+
+from pytest_pachinko.client import WebSocketTestClient
+from pytest_pachinko.clock.adopt import Attendance
+from pytest_pachinko.clock.control import check_policy
+from pytest_pachinko.clock.links import Listener
+from pytest_pachinko.connecting import TIMEOUT
+from pytest_pachinko.errors import missing
+from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.futures import wake
+from pytest_pachinko.leaving import conclude
+from pytest_pachinko.leaving import within_bounds
+from pytest_pachinko.quiet import settle
+from pytest_pachinko.running import Running
+from pytest_pachinko.stacks import doing
+from pytest_pachinko.tasks import Belongings
+from pytest_pachinko.tasks import MACHINERY
+from pytest_pachinko.tasks import machinery
+from pytest_pachinko.tasks import side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from pytest_pachinko.client import ClientConnecting
+    from pytest_pachinko.clock.adopt import Adoption
+    from pytest_pachinko.clock.core import Policy
+    from pytest_pachinko.trace.record import Trace
+
+__all__ = ["LiveServer"]
+
+__tracebackhide__ = True  # a failure is shown in the test, not in here
+
+_HOST = "127.0.0.1"
+
+# Of uvicorn's options, those for which a server in the loop of a test has no use.
+_OURS = frozenset(
+    {
+        "app",
+        "env_file",
+        "factory",
+        "fd",
+        "host",
+        "interface",
+        "lifespan",
+        "log_config",
+        "loop",
+        "port",
+        "reload",
+        "reload_delay",
+        "reload_dirs",
+        "reload_excludes",
+        "reload_includes",
+        "ssl_ca_certs",
+        "ssl_cert_reqs",
+        "ssl_certfile",
+        "ssl_ciphers",
+        "ssl_context_factory",
+        "ssl_keyfile",
+        "ssl_keyfile_password",
+        "ssl_version",
+        "uds",
+        "workers",
+    }
+)
+
+
+class LiveServer:
+    """Serves an ASGI application with uvicorn while the block runs.
+
+    It listens on a free port of 127.0.0.1. Whatever the application raises is raised in the
+    test, at the session whose connection it was, or where the block ends.
+
+    Args:
+        app: The ASGI application.
+        tls: Whether to serve ``wss://``, with a certificate that ``ssl_context`` trusts.
+        lifespan: Whether to run the application's lifespan.
+        timeout: Seconds of real time that a wait may take.
+        clock: When time may move while a session of its clients is open; see ``virtual_time``.
+        raise_for_others: Whether what the application raises for clients that are no
+            sessions, such as a browser, is raised where the block ends.
+        **options: Any other argument of ``uvicorn.Config``, such as ``ws="wsproto"``,
+            ``ws_per_message_deflate=False`` or ``ws_max_size=65536``.
+
+    Raises:
+        PachinkoUsageError: uvicorn has no such option or is not installed, or there is no such
+            policy of the clock.
+
+    Attributes:
+        app: The application.
+        ssl_context: For clients: trusts the certificate of the server. None without TLS.
+
+    Example::
+
+        async with LiveServer(app) as server:
+            async with server.client().connect("/chat") as session: ...
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        *,
+        tls: bool = False,
+        lifespan: bool = True,
+        timeout: float = TIMEOUT,
+        clock: Policy = "demand",
+        raise_for_others: bool = True,
+        **options: Any,
+    ) -> None:
+        self.app = app
+        self._policy = check_policy(clock)
+        self._with_lifespan = lifespan
+        self._timeout = timeout
+        self._config = self._configure(options)
+        self._tls = _authority() if tls else None
+        self.ssl_context = None if self._tls is None else self._tls[1]
+        self._strangers = Belongings(muted=not raise_for_others)
+        self._expected: dict[Any, ClientConnecting] = {}
+        self._clients: list[WebSocketTestClient] = []
+        self._running: Running | None = None
+        self._server: Any = None
+        self._listener: socket.socket
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __repr__(self) -> str:
+        """Return one line: pytest prints it above every failure."""
+        return f"<LiveServer {'not running' if self._server is None else self.url}>"
+
+    @property
+    def port(self) -> int:
+        """The port on which it listens.
+
+        Raises:
+            PachinkoUsageError: The server is not running.
+        """
+        if self._server is None:
+            raise PachinkoUsageError(
+                "This server is not running.\nHint: async with LiveServer(app) as server:"
+            )
+        number: int = self._listener.getsockname()[1]
+        return number
+
+    @property
+    def url(self) -> str:
+        """The address for WebSockets, such as ``"ws://127.0.0.1:40001"``; see ``port``."""
+        return f"{'ws' if self._tls is None else 'wss'}://{_HOST}:{self.port}"
+
+    @property
+    def http_url(self) -> str:
+        """The address for HTTP, such as ``"http://127.0.0.1:40001"``; see ``port``."""
+        return self.url.replace("ws", "http", 1)
+
+    @property
+    def traces(self) -> list[Trace]:
+        """The traces of all sessions of its clients."""
+        return [trace for client in self._clients for trace in client.traces]
+
+    @property
+    def _adoption(self) -> Adoption | None:
+        """The loop of the server, if it can be put on virtual time."""
+        return None if self._running is None else self._running.adoption
+
+    def client(self, **options: Any) -> WebSocketTestClient:
+        """Return a client of this server.
+
+        Args:
+            **options: As for ``WebSocketTestClient``, which trusts the server already.
+
+        Raises:
+            PachinkoUsageError: The server is not running.
+        """
+        client = WebSocketTestClient(
+            self.url,
+            allow_insecure=True,
+            **{"timeout": self._timeout, "ssl": self.ssl_context} | options,
+        )
+        client._server = self
+        client.calm = True  # else it depends on the kernel what a trace ends with
+        self._clients.append(client)
+        return client
+
+    # Starting and stopping.
+
+    async def __aenter__(self) -> Self:
+        """Start the application and the server.
+
+        Raises:
+            LifespanFailed: The application did not start.
+            PachinkoUsageError: The server runs already.
+        """
+        if self._server is not None:
+            raise PachinkoUsageError(f"{self!r} runs already.\nHint: make another LiveServer.")
+        loop = self._loop = asyncio.get_running_loop()
+        running = Running(
+            self.app, lifespan=self._with_lifespan, policy=self._policy, patience=self._timeout
+        )
+        await running.start()
+        self._running = running
+        try:
+            await machinery(self._serve(), loop)
+        except BaseException:
+            await running.stop()
+            raise
+        return self
+
+    async def _serve(self) -> None:
+        import uvicorn
+
+        config = self._config
+        if not config.loaded:
+            config.load()
+            # Outside of uvicorn's own middleware, which may change who the client is said to be.
+            self._inner = config.loaded_app
+            config.loaded_app = self._serve_connection
+        if self._tls is not None:
+            config.ssl = self._tls[0]
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        if self._adoption is None:
+            self._listener = socket.create_server((_HOST, 0))
+        else:
+            self._listener = Listener(self._adoption.clock.links)
+        await server.startup(sockets=[self._listener])
+        await server.on_tick(0)  # the header "date"
+        self._server = server
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the server and the application; each connection that is open is closed with 1012.
+
+        Raises:
+            LeftBehind: A session is still open, or the application left tasks behind.
+            Exception: What the application raised for a client that was no session.
+        """
+        running: Any = self._running
+        left = None
+        try:
+            left = await self._stop()
+        finally:
+            self._server = self._running = None
+            await running.stop()
+        conclude(error, self._strangers.hand_over(error), left)
+
+    async def _stop(self) -> str | None:
+        """Stop the server; describe what was still there."""
+        server, loop = self._server, asyncio.get_running_loop()
+        self._expected.clear()
+        for each in server.servers:
+            each.close()
+        self._listener.close()
+        attendance = None if self._adoption is None else Attendance(self._adoption)
+        try:
+            open_still = [name for client in self._clients for name in client._give_up()]
+            for connection in list(server.server_state.connections):
+                connection.shutdown()
+            await settle()
+            clock = None if attendance is None else attendance.clock
+            for task in list(server.server_state.tasks):
+                await _finish(task, clock, loop, self._timeout)
+            places = [
+                f"  task   {task.get_name()}: {doing(task)}"
+                for task in dict.fromkeys([*server.server_state.tasks, *self._strangers.living()])
+            ]
+            for task in (*server.server_state.tasks, *self._strangers.living()):
+                task.cancel()
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()
+            await settle()
+        finally:
+            if attendance is not None:
+                attendance.release()
+        if open_still:
+            return (
+                f"The server was stopped while {', '.join(open_still)} was open.\n"
+                "Hint: leave the block of each session before the test ends; a task that holds "
+                "one is to be awaited or cancelled."
+            )
+        if places:
+            lines = "\n".join(places)
+            return (
+                f"The application did not end when the server stopped:\n{lines}\n"
+                "Hint: await or cancel its tasks in on_disconnect, or in the lifespan's shutdown."
+            )
+        return None
+
+    # For its clients.
+
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuse a client in another event loop.
+
+        Raises:
+            PachinkoUsageError: It is another one, or the server is not running.
+        """
+        if self._server is None:
+            raise PachinkoUsageError("The server has been stopped, and this is a client of it.")
+        if self._loop is not loop:
+            raise PachinkoUsageError(
+                "The server was started in another event loop than the one that connects to "
+                "it.\nHint: let the fixture and the test have the same loop_scope."
+            )
+
+    def _dial(self, connecting: ClientConnecting) -> socket.socket:
+        """Return a socket that is connected to this server, for a session.
+
+        Raises:
+            OSError: There is no room for another connection.
+        """
+        address = (_HOST, self.port)
+        if self._adoption is None:
+            sock = socket.create_connection(address, self._timeout)
+            sock.settimeout(0)
+        else:
+            sock = self._adoption.clock.links.dial(address, self._timeout)
+        self._expected[sock.getsockname()] = connecting
+        return sock
+
+    async def _serve_connection(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the application for a connection, on behalf of the session that is its client."""
+        running: Any = self._running
+        task: Any = asyncio.current_task()
+        connecting = None
+        if scope["type"] == "websocket":
+            connecting = self._expected.pop(tuple(scope["client"]), None)
+        owner = self._strangers if connecting is None else connecting.belongings
+        owner.note(task)
+        token = side.set(owner)
+        if connecting is not None:
+            connecting.started(task)
+        scope["state"] = running.new_state()
+
+        async def send_as_server(event: Any) -> None:
+            # What the server does meanwhile, such as to set a timer, is its own.
+            sender = side.set(MACHINERY)
+            try:
+                await send(event)
+            finally:
+                side.reset(sender)
+
+        try:
+            await self._inner(scope, receive, send_as_server)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            owner.fail(error)
+            raise
+        finally:
+            side.reset(token)
+
+    async def _call_app(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+    def _configure(self, options: dict[str, Any]) -> Any:
+        try:
+            import uvicorn
+        except ImportError as error:
+            raise missing("LiveServer", error) from error
+        known = set(inspect.signature(uvicorn.Config).parameters)
+        for name in options:
+            if name in known - _OURS:
+                continue
+            near = difflib.get_close_matches(name, known - _OURS, 1)
+            why = "is the server's own to choose" if name in known else "is none of uvicorn's"
+            raise PachinkoUsageError(
+                f"LiveServer({name}=...): that option {why}.\n"
+                f"Hint: {near[0] + '=...' if near else 'see uvicorn.Config'}"
+            )
+        config = uvicorn.Config(
+            self._call_app, interface="asgi3", lifespan="off", log_config=None, **options
+        )
+        for name, table in (
+            ("ws", uvicorn.config.WS_PROTOCOLS),
+            ("http", uvicorn.config.HTTP_PROTOCOLS),
+        ):
+            value = options.get(name)
+            if isinstance(value, str) and ":" not in value and value not in table:
+                raise PachinkoUsageError(
+                    f"LiveServer({name}={value!r}): uvicorn has {', '.join(map(repr, table))}."
+                )
+        return config
+
+
+async def _finish(
+    task: asyncio.Task[Any], clock: Any, loop: asyncio.AbstractEventLoop, patience: float
+) -> None:
+    """Give a task the time that it needs to end, within bounds."""
+    done: asyncio.Future[None] = loop.create_future()
+    task.add_done_callback(lambda _: wake(done))
+    await within_bounds(done, clock, patience)
+
+
+@lru_cache
+def _authority() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the contexts of a server and of its clients, which trust nobody else."""
+    try:
+        import trustme
+    except ImportError as error:
+        raise missing("LiveServer(tls=True)", error) from error
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", _HOST).configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client

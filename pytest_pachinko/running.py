@@ -1,0 +1,82 @@
+"""An application that runs in the event loop of a test, from its start-up to its shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from typing import Any
+from typing import TYPE_CHECKING
+
+from pytest_pachinko.clock.adopt import adoption_of
+from pytest_pachinko.lifespan import Lifespan
+from pytest_pachinko.surface import listening
+from pytest_pachinko.tasks import noting_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_pachinko.clock.core import Policy
+
+__all__ = ["Running"]
+
+__tracebackhide__ = True  # a failure is shown in the test, not in here
+
+
+class Running:
+    """Everything that holds while an application runs: its lifespan, virtual time, reports.
+
+    Args:
+        app: The ASGI application.
+        lifespan: Whether to run the application's lifespan.
+        policy: When time may move.
+        patience: Seconds of real time that a wait may take.
+
+    Attributes:
+        adoption: The loop, if it can be put on virtual time.
+    """
+
+    def __init__(
+        self, app: Callable[..., Any], *, lifespan: bool, policy: Policy, patience: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._lifespan = Lifespan(app) if lifespan else None
+        self._cleanup = ExitStack()
+        adoption = self.adoption = adoption_of(loop)
+        if adoption is None:
+            self._cleanup.enter_context(noting_tasks(loop))
+        else:
+            adoption.enter()
+            self._cleanup.callback(adoption.exit)
+            adoption.clock.patience = patience
+            adoption.clock.policies[self] = policy
+            self._cleanup.callback(adoption.clock.policies.pop, self)
+        self._cleanup.enter_context(listening(app))
+
+    async def start(self) -> None:
+        """Run the start-up.
+
+        Raises:
+            LifespanFailed: The application said that it failed, or did not answer.
+        """
+        try:
+            if self._lifespan is not None:
+                await self._lifespan.start()
+        except BaseException:
+            self._cleanup.close()
+            raise
+
+    async def stop(self) -> None:
+        """Run the shutdown.
+
+        Raises:
+            LifespanFailed: The application said that it failed, or did not answer.
+        """
+        try:
+            if self._lifespan is not None:
+                await self._lifespan.stop()
+        finally:
+            self._cleanup.close()
+
+    def new_state(self) -> dict[str, Any]:
+        """Return what the lifespan left for a connection."""
+        return {} if self._lifespan is None else dict(self._lifespan.state)
