@@ -5,6 +5,8 @@ connection, each frame decoded against a union of tagged ``msgspec.Struct`` type
 handler per tag.
 """
 
+from falcon_pachinko.compression import Extension
+from falcon_pachinko.compression import offered_extensions
 from falcon_pachinko.dispatch import handles_message
 from falcon_pachinko.errors import ConnectError
 from falcon_pachinko.errors import HandlerError
@@ -22,6 +24,7 @@ from falcon_pachinko.router import WebSocketRouter
 __all__ = [
     "ConnectError",
     "ConnectionContext",
+    "Extension",
     "HandlerError",
     "InvalidMessage",
     "MessageContext",
@@ -33,4 +36,5 @@ __all__ = [
     "WebSocketRouter",
     "handles_message",
     "install",
+    "offered_extensions",
 ]
