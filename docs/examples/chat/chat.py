@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections import deque
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 import falcon.asgi
@@ -24,6 +25,9 @@ HEARTBEAT = 30.0
 
 IDLE = 600.0
 """Seconds after which a guest who says nothing has to leave."""
+
+PAGE = Path(__file__).with_name("page.html")
+"""A client for people, without a build step."""
 
 
 # What a client sends.
@@ -216,11 +220,26 @@ class Moderator(Guest):
             await member.ws.close(4001, "kicked")
 
 
+class Page:
+    """Serves the page of a room to a browser; the page itself then connects to the room."""
+
+    def __init__(self) -> None:
+        self.html: str | None = None
+
+    async def on_get(self, req, resp, room) -> None:
+        """Send the page, which is the same for every room."""
+        if self.html is None:
+            self.html = PAGE.read_text(encoding="utf-8")
+        resp.content_type = falcon.MEDIA_HTML
+        resp.text = self.html
+
+
 def create_app() -> falcon.asgi.App:
     """Make the application, with rooms of its own."""
     rooms: dict[str, Room] = defaultdict(Room)
     router = WebSocketRouter(resource_factory=lambda resource: resource(rooms))
     router.add_route("/rooms/{room}", Guest, Moderator, name="room")
     app = falcon.asgi.App()
+    app.add_route("/rooms/{room}", Page())
     install(app, router, prefix="/chat")
     return app
