@@ -11,13 +11,14 @@ import warnings
 from pathlib import Path
 
 from tests.benchmarks import clock_cases
+from tests.benchmarks import live_cases
 from tests.benchmarks import report
 from tests.benchmarks import runtime_cases
 from tests.benchmarks import toolkit_cases
 from tests.benchmarks.measure import measure
 from tests.benchmarks.toolkits import find_toolkits
 
-GROUPS = ("echo", "idle", "open", "lockstep", "burst", "clock")
+GROUPS = ("echo", "idle", "open", "lockstep", "burst", "clock", "live")
 
 _PATIENCE = 60.0  # seconds for one round of one group
 
@@ -50,6 +51,7 @@ def main() -> None:
     available = toolkit_cases.groups(toolkits, quick=arguments.quick)
     available |= runtime_cases.groups(quick=arguments.quick)
     available |= clock_cases.groups(quick=arguments.quick)
+    available |= live_cases.groups(quick=arguments.quick)
     groups = [available[name] for name in GROUPS if name in wanted]
 
     print(report.versions())
@@ -60,18 +62,22 @@ def main() -> None:
     gc.collect()
     gc.freeze()
 
+    def watchdog() -> None:
+        # Whatever hangs, in a thread or a loop, ends the process with a traceback.
+        faulthandler.dump_traceback_later(_PATIENCE, exit=True)
+
     results = []
     for group in groups:
-        result = measure(
-            group,
-            rounds=1 if arguments.quick else arguments.rounds,
-            # Whatever hangs, in a thread or a loop, ends the process with a traceback.
-            watchdog=lambda: faulthandler.dump_traceback_later(_PATIENCE, exit=True),
-        )
+        rounds = 1 if arguments.quick else arguments.rounds
+        result = measure(group, rounds=rounds, watchdog=watchdog)
         results.append(result)
         print(f"\n{report.table(result)}", flush=True)
     if "clock" in wanted:
-        print(f"\n{report.limits(clock_cases.costs(quick=arguments.quick))}")
+        title = "virtual time: what has a limit of its own"
+        print(f"\n{report.limits(title, clock_cases.costs(quick=arguments.quick))}", flush=True)
+    if "live" in wanted:
+        starts = live_cases.costs(quick=arguments.quick, watchdog=watchdog)
+        print(f"\n{report.limits('live: start and stop of a server', starts)}")
     faulthandler.cancel_dump_traceback_later()
 
     if arguments.json:

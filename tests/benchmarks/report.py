@@ -25,6 +25,8 @@ _PACKAGES = (
     "django",
     "httpx-ws",
     "litestar",
+    "uvicorn",
+    "websockets",
 )
 
 
@@ -57,13 +59,15 @@ def table(result: Result) -> str:
     return "\n".join([title, *_align(rows)])
 
 
-def limits(costs: Iterable[tuple[str, float, float]]) -> str:
-    """Return a table of what has a limit of its own, in microseconds."""
+def limits(title: str, costs: Iterable[tuple[str, float, float | None]]) -> str:
+    """Return a table of what has a limit of its own, or none, in microseconds."""
     rows = [["", "us each", "limit"]]
     for name, seconds, limit in costs:
-        verdict = "ok" if seconds <= limit else "MISSED"
-        rows.append([name, f"{seconds * 1e6:.1f}", f"<= {limit * 1e6:g} {verdict}"])
-    return "\n".join(["virtual time: what has a limit of its own", *_align(rows)])
+        verdict = ""
+        if limit is not None:
+            verdict = f"<= {limit * 1e6:g} {'ok' if seconds <= limit else 'MISSED'}"
+        rows.append([name, f"{seconds * 1e6:.1f}", verdict])
+    return "\n".join([title, *_align(rows)])
 
 
 def as_json(results: Iterable[Result], skipped: list[str]) -> str:
