@@ -37,15 +37,19 @@ if TYPE_CHECKING:
     from pytest_pachinko.session import Session
     from pytest_pachinko.simulator import WebSocketSimulator
     from pytest_pachinko.trace import Accepted
+    from pytest_pachinko.trace import AnyOrder
     from pytest_pachinko.trace import Closed
     from pytest_pachinko.trace import Denied
     from pytest_pachinko.trace import FromApp
+    from pytest_pachinko.trace import merged
+    from pytest_pachinko.trace import Raised
     from pytest_pachinko.trace import ToApp
     from pytest_pachinko.trace import Trace
     from pytest_pachinko.trace import TraceEvent
 
 __all__ = [
     "Accepted",
+    "AnyOrder",
     "ApplicationFailure",
     "Closed",
     "ConnectionFailed",
@@ -62,6 +66,7 @@ __all__ = [
     "LostConnection",
     "MemoryTransport",
     "PachinkoUsageError",
+    "Raised",
     "Session",
     "SessionClosed",
     "SimulatorConnection",
@@ -76,6 +81,7 @@ __all__ = [
     "WebSocketSession",
     "WebSocketSimulator",
     "WebSocketTestClient",
+    "merged",
 ]
 
 _MODULES = {
@@ -99,7 +105,18 @@ _MODULES = {
     "memory": ("MemoryTransport",),
     "session": ("Session",),
     "simulator": ("WebSocketSimulator",),
-    "trace": ("Accepted", "Closed", "Denied", "FromApp", "ToApp", "Trace", "TraceEvent"),
+    "trace": (
+        "Accepted",
+        "AnyOrder",
+        "Closed",
+        "Denied",
+        "FromApp",
+        "Raised",
+        "ToApp",
+        "Trace",
+        "TraceEvent",
+        "merged",
+    ),
 }
 
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

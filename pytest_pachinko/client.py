@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from typing import cast
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from pytest_pachinko.clock.adopt import Attendance
@@ -19,12 +20,14 @@ from pytest_pachinko.errors import ConnectionFailed
 from pytest_pachinko.errors import missing
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.errors import Stalled
-from pytest_pachinko.futures import wake
+from pytest_pachinko.futures import pass_on
 from pytest_pachinko.headers import encode_headers
 from pytest_pachinko.quiet import settle
+from pytest_pachinko.resources import message_types
 from pytest_pachinko.scope import request_headers
 from pytest_pachinko.scope import request_target
 from pytest_pachinko.session import Session
+from pytest_pachinko.tasks import machinery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,14 +107,30 @@ class WebSocketSession(Session):
         self._surface()
         if self.closed:
             raise self._ended("ping()")
-        pong = await self._wire.connection.ping(data or None)
-        while not pong.done() and not self.closed:
+        from websockets.exceptions import ConcurrencyError
+
+        # A task: it waits while the server reads nothing, and for that there is a limit here.
+        sending = machinery(self._wire.connection.ping(data or None), asyncio.get_running_loop())
+        try:
+            pong = await self._outcome(sending, within)
+        except ConcurrencyError:
+            raise PachinkoUsageError(
+                f"ping({data!r}): a ping with the same data is not answered yet."
+            ) from None
+        finally:
+            sending.cancel()
+        return cast("float", await self._outcome(pong, within))
+
+    async def _outcome(self, future: asyncio.Future[Any], within: float | None) -> Any:
+        from websockets.exceptions import ConnectionClosed
+
+        while not future.done() and not self.closed:
             news = self._wire.watch()
-            pong.add_done_callback(lambda _, news=news: wake(news))
+            future.add_done_callback(partial(pass_on, news))
             await self._wait(news, "ping()", "no pong came", within)
-        if not pong.done() or pong.exception() is not None:
+        if not future.done() or isinstance(future.exception(), ConnectionClosed):
             raise self._ended("ping()")
-        return cast("float", pong.result())
+        return future.result()
 
     async def _settle(self) -> None:
         await settle()
@@ -304,11 +323,16 @@ class ClientConnecting(Connecting):
 
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         client = self._opener
+        server = client._server
+        types = None
+        if server is not None:
+            path = unquote(self.path.partition("?")[0])
+            types = partial(message_types, server.app, path, self._offered)
         self.wire = client._network.NetworkPeer(
-            client._new_trace(self._name or self.path), loop, client.timeout
+            client._new_trace(self._name or self.path, types), loop, client.timeout
         )
         clock = None
-        adoption = None if client._server is None else client._server._adoption
+        adoption = None if server is None else server._adoption
         if adoption is not None:
             self._attendance = Attendance(adoption)
             clock = self._attendance.clock
@@ -386,6 +410,8 @@ class ClientConnecting(Connecting):
 
     def _release(self) -> None:
         self.wire.abort()
+        if self._opener._server is not None:
+            self._opener._server._forget(self)
         super()._release()
 
 

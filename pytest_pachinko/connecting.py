@@ -129,10 +129,10 @@ class Transport:
         """End all connections from outside of their blocks; return their names."""
         return [each.give_up() for each in list(self._open)]
 
-    def _new_trace(self, name: str) -> Trace:
+    def _new_trace(self, name: str, types: Any = None) -> Trace:
         """Return a trace with a name of its own."""
         count = self._names[name] = self._names.get(name, 0) + 1
-        trace = Trace(name if count == 1 else f"{name} #{count}")
+        trace = Trace(name if count == 1 else f"{name} #{count}", types)
         self.traces.append(trace)
         return trace
 
@@ -217,6 +217,7 @@ class Connecting:
         if side.get() is None:
             side.set(TEST)
         session = self._make(loop)
+        self.belongings.witness = self.wire
         self._opener._open.add(self)
         try:
             if self._attendance is not None:

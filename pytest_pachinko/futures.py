@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["ring", "wake"]
+__all__ = ["pass_on", "ring", "wake"]
 
 
 def ring(waiting: list[asyncio.Future[None]]) -> None:
@@ -21,3 +21,8 @@ def wake(future: asyncio.Future[None] | None) -> None:
     """Complete a future, unless it is done."""
     if future is not None and not future.done():
         future.set_result(None)
+
+
+def pass_on(future: asyncio.Future[None], _: object) -> None:
+    """Complete a future when another one is done: ``add_done_callback(partial(pass_on, ...))``."""
+    wake(future)

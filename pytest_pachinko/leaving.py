@@ -38,7 +38,9 @@ async def let_finish(session: Session, task: asyncio.Task[Any], patience: float)
     """
     if task.done():
         return
-    await within_bounds(session._wire.watch(), session._clock, patience)
+    returned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    task.add_done_callback(lambda _: wake(returned))
+    await within_bounds(returned, session._clock, patience)
 
 
 async def within_bounds(news: asyncio.Future[Any], clock: Clock | None, patience: float) -> None:
@@ -112,16 +114,22 @@ def conclude(error: BaseException | None, failures: list[BaseException], left: s
         BaseException: The first failure.
         LeftBehind: Something was left behind.
     """
-    if error is None:
-        if failures:
-            raise failures[0]
+    known = error
+    others = list(failures)
+    if known is None and others:
+        known = others.pop(0)
+    elif others and isinstance(known, Exception) and known.__cause__ is None:
+        known.__cause__ = others.pop(0)
+    if known is None:
         if left is not None:
             raise LeftBehind(left)
         return
-    if failures and error.__cause__ is None and isinstance(error, Exception):
-        error.__cause__ = failures[0]
+    for other in others:
+        known.add_note(f"The application has raised, besides: {other!r}")
     if left is not None:
-        error.add_note(left)
+        known.add_note(left)
+    if error is None:
+        raise known
 
 
 def _timers(session: Session) -> list[Any]:

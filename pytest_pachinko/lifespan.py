@@ -148,7 +148,7 @@ def _waiting(answer: asyncio.Future[Any], task: asyncio.Task[Any], phase: str) -
         finally:
             timer.cancel()
         return
-    patience, clock.patience = clock.patience, PATIENCE
+    clock.patiences[answer] = PATIENCE
     clock.open()
     clock.waits[answer] = (no_answer,)
     clock.horizons[answer] = loop.time() + PATIENCE
@@ -157,7 +157,7 @@ def _waiting(answer: asyncio.Future[Any], task: asyncio.Task[Any], phase: str) -
     finally:
         del clock.waits[answer], clock.horizons[answer]
         clock.close()
-        clock.patience = patience
+        del clock.patiences[answer]
 
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:

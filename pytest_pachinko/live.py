@@ -12,6 +12,7 @@ import difflib
 import inspect
 import socket
 import ssl
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from typing import Self
@@ -213,10 +214,18 @@ class LiveServer:
         )
         await running.start()
         self._running = running
+        starting = machinery(self._serve(), loop)
         try:
-            await machinery(self._serve(), loop)
+            await asyncio.shield(starting)
         except BaseException:
-            await running.stop()
+            # Half of a server cannot be stopped, and the other half takes a few turns only.
+            await asyncio.wait([starting])
+            try:
+                if self._server is not None:
+                    await self._stop()
+            finally:
+                self._server = self._running = None
+                await running.stop()
             raise
         return self
 
@@ -237,7 +246,11 @@ class LiveServer:
             self._listener = socket.create_server((_HOST, 0))
         else:
             self._listener = Listener(self._adoption.clock.links)
-        await server.startup(sockets=[self._listener])
+        try:
+            await server.startup(sockets=[self._listener])
+        except BaseException:
+            self._listener.close()
+            raise
         await server.on_tick(0)  # the header "date"
         self._server = server
 
@@ -259,7 +272,11 @@ class LiveServer:
             left = await self._stop()
         finally:
             self._server = self._running = None
-            await running.stop()
+            try:
+                await running.stop()
+            except Exception as failed:
+                conclude(failed, self._strangers.hand_over(error), left)
+                raise
         conclude(error, self._strangers.hand_over(error), left)
 
     async def _stop(self) -> str | None:
@@ -276,18 +293,15 @@ class LiveServer:
                 connection.shutdown()
             await settle()
             clock = None if attendance is None else attendance.clock
-            for task in list(server.server_state.tasks):
-                await _finish(task, clock, loop, self._timeout)
+            await _finish(set(server.server_state.tasks), clock, loop, self._timeout)
             places = [
                 f"  task   {task.get_name()}: {doing(task)}"
                 for task in dict.fromkeys([*server.server_state.tasks, *self._strangers.living()])
             ]
-            for task in (*server.server_state.tasks, *self._strangers.living()):
-                task.cancel()
-            for connection in list(server.server_state.connections):
-                connection.transport.abort()
+            self._cut_off(server)
             await settle()
         finally:
+            self._cut_off(server)  # whoever interrupts this leaves nothing behind either
             if attendance is not None:
                 attendance.release()
         if open_still:
@@ -303,6 +317,17 @@ class LiveServer:
                 "Hint: await or cancel its tasks in on_disconnect, or in the lifespan's shutdown."
             )
         return None
+
+    def _cut_off(self, server: Any) -> None:
+        for task in (*server.server_state.tasks, *self._strangers.living()):
+            task.cancel()
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        for sock in list(getattr(self._listener, "accepted", ())):
+            # One whose TLS was never established is no connection of uvicorn's.
+            if sock.fileno() >= 0:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
 
     # For its clients.
 
@@ -334,6 +359,11 @@ class LiveServer:
             sock = self._adoption.clock.links.dial(address, self._timeout)
         self._expected[sock.getsockname()] = connecting
         return sock
+
+    def _forget(self, connecting: ClientConnecting) -> None:
+        """Expect a session no longer, whose handshake never reached the application."""
+        for address in [key for key, each in self._expected.items() if each is connecting]:
+            del self._expected[address]
 
     async def _serve_connection(self, scope: Any, receive: Any, send: Any) -> None:
         """Run the application for a connection, on behalf of the session that is its client."""
@@ -401,11 +431,20 @@ class LiveServer:
 
 
 async def _finish(
-    task: asyncio.Task[Any], clock: Any, loop: asyncio.AbstractEventLoop, patience: float
+    tasks: set[asyncio.Task[Any]], clock: Any, loop: asyncio.AbstractEventLoop, patience: float
 ) -> None:
-    """Give a task the time that it needs to end, within bounds."""
+    """Give tasks the time that they need to end, within bounds, which are those of one."""
+    if not tasks:
+        return
     done: asyncio.Future[None] = loop.create_future()
-    task.add_done_callback(lambda _: wake(done))
+
+    def ended(task: asyncio.Task[Any]) -> None:
+        tasks.discard(task)
+        if not tasks:
+            wake(done)
+
+    for task in list(tasks):
+        task.add_done_callback(ended)
     await within_bounds(done, clock, patience)
 
 

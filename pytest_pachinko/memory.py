@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from pytest_pachinko.connecting import TIMEOUT
 from pytest_pachinko.connecting import Transport
 from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.resources import message_types
 from pytest_pachinko.running import Running
 from pytest_pachinko.scope import build_scope
 from pytest_pachinko.scope import CLIENT
@@ -203,8 +205,10 @@ class MemoryConnecting(Connecting):
 
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         transport = self._opener
-        trace = transport._new_trace(self._name or self.path)
-        self.wire = Wire(self.scope, trace, loop, self._faults)
+        scope = self.scope
+        types = partial(message_types, transport.app, scope["path"], scope["subprotocols"])
+        trace = transport._new_trace(self._name or self.path, types)
+        self.wire = Wire(scope, trace, loop, self._faults)
         clock = None
         if transport._running.adoption is not None:
             self._attendance = Attendance(transport._running.adoption)

@@ -169,13 +169,16 @@ class NetworkPeer(PeerEnd):
             if code == 1006:
                 self.abort()
             else:
+                self.connection.transport.resume_reading()  # for the answer; frames are dropped
                 self._closing = machinery(self.connection.close(code, reason), self._loop)
 
     def abort(self) -> None:
         """End the connection at once, whatever its state."""
         self._connecting.cancel()
-        if self.connection is not None and not self.gone:
-            self.connection.transport.abort()
+        # Before TLS is established there is no transport, and the attempt ends with its task.
+        transport = getattr(self.connection, "transport", None)
+        if transport is not None and not self.gone:
+            transport.abort()
 
     def pending(self) -> list[asyncio.Task[Any]]:
         """Return the tasks that still connect or close."""
@@ -212,6 +215,7 @@ class NetworkPeer(PeerEnd):
             except UnicodeDecodeError:
                 self.connection.protocol.fail(1007, "invalid UTF-8")
                 self.connection.send_data()
+                self.check()  # what comes after it is no message any more
                 return
         self.trace.record("from_app", "text" if self._text else "bytes", payload, self._now())
         self._unread_bytes += len(payload) + FRAME_COST
@@ -226,18 +230,20 @@ class NetworkPeer(PeerEnd):
         self._close(Close(close.code, close.reason), "from_app")
         ring(self._room)  # it reads no more
 
+    def check(self) -> None:
+        """Take note if the server has broken the protocol, or a limit, and was told so."""
+        sent = self.connection.protocol.close_sent
+        if sent is not None and self.closed is None and self.handshake is not None:
+            self._close(Close(sent.code, sent.reason), "to_app")
+            ring(self._room)
+
     def lost(self) -> None:
         """Take note that there is no connection any more."""
         self.gone = True
         ring(self._room)
         ring(self._loss)
         if self.handshake is not None and self.handshake.status == 101 and self.closed is None:
-            sent = self.connection.protocol.close_sent
-            if sent is None:
-                self._close(Close(1006), "from_app")
-            else:
-                # The server broke the protocol, or a limit, and this is what it was told.
-                self._close(Close(sent.code, sent.reason), "to_app")
+            self._close(Close(1006), "from_app")
 
 
 class _Attempt(connect):
@@ -282,6 +288,10 @@ class _Connection(ClientConnection):
             self.peer.close_arrived()
         else:
             super().process_event(event)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.peer.check()
 
     def resume_writing(self) -> None:
         super().resume_writing()

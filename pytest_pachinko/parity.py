@@ -11,6 +11,7 @@ body and type of 403, 500    where the body is empty or a server's own words: it
                              close before accept, and a 500 of an application that gives up
 close code of a denial       it never leaves a server
 order between directions     what two sides send at the same time has none on a network
+exceptions                   the test raises them; those of a server have a text of its own
 time                         it passes
 ===========================  ==================================================================
 """
@@ -61,7 +62,7 @@ def normalised(trace: Trace) -> Trace:
             parts[0].append(number)
         elif event.kind == "closed":
             parts[3].append(number)
-        else:
+        elif event.kind != "raised":
             parts[1 if event.direction == "to_app" else 2].append(number)
     result = Trace(trace.connection)
     for number in (number for part in parts for number in part):

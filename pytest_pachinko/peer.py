@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pytest_pachinko.futures import ring
+from pytest_pachinko.trace.event import Crash
 
 if TYPE_CHECKING:
     import asyncio
@@ -97,6 +98,11 @@ class PeerEnd:
         """Tell the peer that there is something new."""
         if self._news:
             ring(self._news)
+
+    def note_crash(self, error: BaseException) -> None:
+        """Take note of what the application has raised."""
+        crash = Crash(type(error).__name__, str(error))
+        self.trace.record("from_app", "raised", crash, self._now())
 
     def _answer(self, handshake: Handshake) -> None:
         self.handshake = handshake

@@ -6,12 +6,19 @@ So it imports pytest alone; everything else is imported by what needs it.
 
 from __future__ import annotations
 
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_pachinko.items import marked
+from pytest_pachinko.items import MARKER
+from pytest_pachinko.items import option
+from pytest_pachinko.items import SOURCES
+from pytest_pachinko.items import traces_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,23 +32,16 @@ if TYPE_CHECKING:
     from pytest_pachinko.live import LiveServer
     from pytest_pachinko.memory import MemoryTransport
     from pytest_pachinko.simulator import WebSocketSimulator
-    from pytest_pachinko.trace.record import Trace
 
-_SOURCES = pytest.StashKey["list[Any]"]()  # each with the attribute ``traces``
+_WRONG = pytest.StashKey["tuple[str, int]"]()  # the event at which the last comparison failed
 
 _TURN = pytest.StashKey[str]()  # on which transport a test runs that runs on both
 
 _TRANSPORTS = ("memory", "live", "memory,live", "parity")
 
-_MARKER = {
-    "clock": '@pytest.mark.pachinko(clock="autojump")',
-    "server": '@pytest.mark.pachinko(server={"ws": "wsproto", "tls": True})',
-    "transport": '@pytest.mark.pachinko(transport="memory")',
-}
-
 _SECTION_LINES = 200
 
-_SECTIONS = 20
+_NAMED = 4  # connections in the title of a section
 
 _NOT_AWAITED = (
     r"error:coroutine 'Session\.:RuntimeWarning",
@@ -77,7 +77,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what carries the sessions of websocket_connect: memory; live, a real server; "
         "memory,live, each test on both; parity, on both and what they see is compared",
     )
+    group.addoption(
+        "--pachinko-record",
+        metavar="DIR",
+        help="keep what each test says on the wire as a baseline in that directory",
+    )
+    group.addoption(
+        "--pachinko-baseline",
+        metavar="DIR",
+        help="fail if a test says something else on the wire than in that baseline",
+    )
+    group.addoption(
+        "--pachinko-accept",
+        action="store_true",
+        help="show what is different from the baseline, and keep it as the baseline",
+    )
+    parser.addini("pachinko_record", "see --pachinko-record", default="")
+    parser.addini("pachinko_baseline", "see --pachinko-baseline", default="")
+    parser.addini(
+        "pachinko_volatile",
+        "what is different in each run, for baselines: lines of NAME: REGEX or NAME: $.path",
+        type="linelist",
+    )
+    group.addoption(
+        "--pachinko-trace-dir",
+        metavar="DIR",
+        help="write the trace of each failed test to files in this directory",
+    )
+    group.addoption(
+        "--pachinko-trace-all",
+        action="store_true",
+        default=None,
+        help="with --pachinko-trace-dir: write the traces of tests that pass too",
+    )
     parser.addini("pachinko_app", "see --pachinko-app")
+    parser.addini("pachinko_trace_dir", "see --pachinko-trace-dir", default="")
+    parser.addini("pachinko_trace_all", "see --pachinko-trace-all", type="bool", default=False)
     parser.addini("pachinko_transport", "see --pachinko-transport", default="memory")
     parser.addini("pachinko_timeout", "see --pachinko-timeout", default="1.0")
     parser.addini(
@@ -91,20 +126,39 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and register what needs pytest-asyncio where that is."""
     config.addinivalue_line(
         "markers",
-        "pachinko(*, clock, transport, server): what holds for the sessions of a test; "
+        "pachinko(*, baseline, clock, transport, server): what holds for the sessions of a test; "
         "clock is 'demand', 'autojump' or 'wall', like the ini option pachinko_clock; "
         "transport is like the option --pachinko-transport; "
-        "server has arguments for the LiveServer, as a dict.",
+        "server has arguments for the LiveServer, as a dict; "
+        "baseline=False keeps a test out of baselines.",
     )
     # A verb of a session that is not awaited does nothing: the test must not pass by that.
     for line in _NOT_AWAITED:
         config.addinivalue_line("filterwarnings", line)
     _timeout(config)
-    _check_transport(_option(config, "pachinko_transport"))
+    _check_transport(option(config, "pachinko_transport"))
+    _configure_files(config)
     if _has_asyncio(config):
         from pytest_pachinko import fixtures_asyncio
 
         config.pluginmanager.register(fixtures_asyncio, "pachinko-asyncio")
+
+
+def _configure_files(config: pytest.Config) -> None:
+    """Register what reads and writes files, where that is wanted."""
+    directories = ("pachinko_record", "pachinko_baseline")
+    if config.getoption("--pachinko-accept") or any(option(config, name) for name in directories):
+        from pytest_pachinko import plugin_baselines
+
+        plugin_baselines.configure(config)
+    if (
+        option(config, "pachinko_trace_dir")
+        or config.getoption("--pachinko-trace-all")
+        or os.environ.get("GITHUB_STEP_SUMMARY")
+    ):
+        from pytest_pachinko import plugin_artefacts
+
+        plugin_artefacts.configure(config)
 
 
 def _has_asyncio(config: pytest.Config) -> bool:
@@ -113,13 +167,8 @@ def _has_asyncio(config: pytest.Config) -> bool:
     return plugin is not None and config.pluginmanager.is_registered(plugin)
 
 
-def _option(config: pytest.Config, name: str) -> str:
-    value = config.getoption(f"--{name.replace('_', '-')}")
-    return str(config.getini(name) if value is None else value)
-
-
 def _timeout(config: pytest.Config) -> float:
-    text = _option(config, "pachinko_timeout")
+    text = option(config, "pachinko_timeout")
     try:
         seconds = float(text)
     except ValueError:
@@ -140,28 +189,13 @@ def _check_transport(name: Any) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Name the transport if it is not the usual one."""
-    name = _option(config, "pachinko_transport")
+    name = option(config, "pachinko_transport")
     return None if name == "memory" else f"pachinko: transport {name}"
-
-
-def _marked(node: Any, name: str, default: Any) -> Any:
-    """Return what the marker of a test says, the closest one first."""
-    value = default
-    for marker in reversed(list(node.iter_markers("pachinko"))):
-        unknown = [*marker.args, *(key for key in marker.kwargs if key not in _MARKER)]
-        if unknown:
-            pytest.fail(
-                f"@pytest.mark.pachinko does not take {unknown[0]!r}.\n"
-                f"Hint: {' or '.join(_MARKER.values())}",
-                pytrace=False,
-            )
-        value = marker.kwargs.get(name, value)
-    return value
 
 
 def _transport(config: pytest.Config, node: Any) -> str:
     """Return what carries the sessions of a test: as its marker says, else the configuration."""
-    name = _marked(node, "transport", _option(config, "pachinko_transport"))
+    name = marked(node, "transport", option(config, "pachinko_transport"))
     try:
         _check_transport(name)
     except pytest.UsageError as error:
@@ -192,15 +226,20 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     item.stash[_TURN] = "memory"
+    properties = list(item.user_properties)
     # The parent stands for the next test: what is set up for more than this test stays.
     between: Any = item.parent
     reports = runtestprotocol(item, log=False, nextitem=between)
     if all(report.passed for report in reports):
-        in_memory = _traces(item)
-        item.stash[_SOURCES] = []
+        in_memory = traces_of(item)
+        item.stash[SOURCES] = []
         item.stash[_TURN] = "live"
+        item.user_properties[:] = properties
+        if getattr(item, "cls", None) is not None:
+            for name in ("_instance", "_obj"):  # another instance, as for another test
+                vars(item).pop(name, None)
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        lines = disparity(in_memory, _traces(item))
+        lines = disparity(in_memory, traces_of(item))
         for report in reports:
             if lines and report.when == "call" and report.passed:
                 report.outcome = "failed"
@@ -214,7 +253,15 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 @pytest.fixture
 def _pachinko_transport(request: pytest.FixtureRequest) -> str:
     turn = getattr(request, "param", None) or request.node.stash.get(_TURN, None)
-    return str(turn or _transport(request.config, request.node))
+    name = str(turn or _transport(request.config, request.node))
+    if name in ("memory,live", "parity"):
+        pytest.fail(
+            f"The sessions of this test are to run on {name}, but it asks for websocket_connect "
+            "while it runs, and pytest has to know that before.\n"
+            "Hint: let the test or its fixture have websocket_connect as an argument.",
+            pytrace=False,
+        )
+    return name
 
 
 @pytest.fixture
@@ -227,7 +274,7 @@ def _policy(request: pytest.FixtureRequest) -> Any:
     from pytest_pachinko.clock.control import check_policy
     from pytest_pachinko.errors import PachinkoUsageError
 
-    policy = _marked(request.node, "clock", request.config.getini("pachinko_clock"))
+    policy = marked(request.node, "clock", request.config.getini("pachinko_clock"))
     try:
         return check_policy(policy)
     except PachinkoUsageError as error:
@@ -243,7 +290,7 @@ def websocket_app(request: pytest.FixtureRequest) -> Any:
 
     config = request.config
     try:
-        return load_application(_option(config, "pachinko_app"), config.rootpath)
+        return load_application(option(config, "pachinko_app"), config.rootpath)
     except PachinkoUsageError as error:
         message = str(error)
     pytest.fail(message, pytrace=False)
@@ -300,11 +347,11 @@ def _pachinko_new_server(request: pytest.FixtureRequest, websocket_app: Any) -> 
     from pytest_pachinko.errors import PachinkoUsageError
     from pytest_pachinko.live import LiveServer
 
-    options = _marked(request.node, "server", {})
+    options = marked(request.node, "server", {})
     if not isinstance(options, dict):
         pytest.fail(
             f"@pytest.mark.pachinko(server={options!r}): it takes a dict.\n"
-            f"Hint: {_MARKER['server']}",
+            f"Hint: {MARKER['server']}",
             pytrace=False,
         )
     usual = {"timeout": _timeout(request.config), "clock": _policy(request)}
@@ -419,13 +466,7 @@ def _checked(app: Any) -> Any:
 
 def _show_later(request: pytest.FixtureRequest, source: Any) -> None:
     """Show the traces of something if the test fails."""
-    request.node.stash.setdefault(_SOURCES, []).append(source)
-
-
-def _traces(item: pytest.Item) -> list[Trace]:
-    """Return the traces of a test, each once."""
-    traces = [trace for source in item.stash.get(_SOURCES, []) for trace in source.traces]
-    return list({id(trace): trace for trace in traces}.values())
+    request.node.stash.setdefault(SOURCES, []).append(source)
 
 
 def _close_later(request: pytest.FixtureRequest, transport: MemoryTransport) -> None:
@@ -450,37 +491,55 @@ def _runner(request: pytest.FixtureRequest) -> str | None:
     return str(scope or request.config.getini("asyncio_default_test_loop_scope") or "function")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Forget at which event the test before has failed."""
+    item.config.stash[_WRONG] = ("", -1)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the traces of the test's connections to the report of its failure."""
     report = yield
-    if report.failed and _SOURCES in item.stash:
-        from pytest_pachinko.trace.explain import trace_lines
+    if report.failed and SOURCES in item.stash:
+        from pytest_pachinko.trace.explain import conversation
+        from pytest_pachinko.trace.record import merged
 
-        traces = _traces(item)
-        left_out = max(0, len(traces) - _SECTIONS)
-        if left_out:
-            report.sections.append(
-                ("WebSocket traces", f"  … the traces of {left_out} earlier connections")
-            )
-        for trace in traces[left_out:]:
-            lines = trace_lines(trace, _SECTION_LINES)
-            report.sections.append((f"WebSocket trace of {trace.connection}", "\n".join(lines)))
+        traces = traces_of(item)
+        if traces:
+            names = ", ".join(trace.connection for trace in traces[:_NAMED])
+            more = f" and {len(traces) - _NAMED} more" if len(traces) > _NAMED else ""
+            wrong = item.config.stash.get(_WRONG, None)
+            lines = conversation(merged(trace.named() for trace in traces), _SECTION_LINES, wrong)
+            report.sections.append((f"WebSocket trace of {names}{more}", "\n".join(lines)))
     return report
 
 
-def pytest_assertrepr_compare(op: str, left: Any, right: Any) -> list[str] | None:
-    """Say how a trace differs from what it was compared with."""
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: Any, right: Any
+) -> list[str] | None:
+    """Say how a trace, or a message, differs from what it was compared with."""
     # Nobody has a trace if the module was never imported.
     module = sys.modules.get("pytest_pachinko.trace.record")
     if module is None or op != "==":
         return None
+    if _are_messages(left, right):
+        from pytest_pachinko.trace.explain import unequal
+
+        return unequal(left, right)
     if not isinstance(left, module.Trace):
         left, right = right, left
     if not isinstance(left, module.Trace) or not isinstance(right, module.Trace | list | tuple):
         return None
-    from pytest_pachinko.trace.explain import difference
+    from pytest_pachinko.trace.explain import compare
 
-    return difference(left, right)
+    lines, wrong = compare(left, right)
+    if wrong is not None:
+        config.stash[_WRONG] = (left.connection, wrong)
+    return lines
+
+
+def _are_messages(left: Any, right: Any) -> bool:
+    struct = sys.modules["msgspec"].Struct
+    return isinstance(left, struct) and type(left) is type(right)

@@ -47,7 +47,8 @@ class Running:
         else:
             adoption.enter()
             self._cleanup.callback(adoption.exit)
-            adoption.clock.patience = patience
+            adoption.clock.patiences[self] = patience
+            self._cleanup.callback(adoption.clock.patiences.pop, self)
             adoption.clock.policies[self] = policy
             self._cleanup.callback(adoption.clock.policies.pop, self)
         self._cleanup.enter_context(listening(app))

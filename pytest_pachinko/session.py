@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from functools import lru_cache
 from functools import partial
 from typing import Any
 from typing import overload
@@ -20,6 +19,7 @@ from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.errors import SessionClosed
 from pytest_pachinko.errors import Stalled
 from pytest_pachinko.errors import UnexpectedMessage
+from pytest_pachinko.futures import pass_on
 from pytest_pachinko.headers import Headers
 from pytest_pachinko.headers import NO_HEADERS
 from pytest_pachinko.peer import MAX_REASON
@@ -28,6 +28,7 @@ from pytest_pachinko.quiet import settle
 from pytest_pachinko.stacks import doing
 from pytest_pachinko.trace.event import Close
 from pytest_pachinko.trace.event import decode
+from pytest_pachinko.trace.event import decoder
 from pytest_pachinko.trace.event import TraceEvent
 from pytest_pachinko.trace.explain import describe
 from pytest_pachinko.trace.explain import last_events
@@ -52,11 +53,6 @@ T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _EXPIRED: Any = object()
-
-
-@lru_cache(maxsize=256)
-def _decoder(payload_type: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(payload_type)
 
 
 class Session:
@@ -337,11 +333,15 @@ class Session:
         within = self._listens if within is None else within
         if within is None:
             await self._settle()
-        elif not self._wire.frames and self._wire.closed is None:
-            news = self._wire.watch()
-            timer = self._timer(_seconds(within), news)
+        else:
+            over = asyncio.get_running_loop().create_future()
+            timer = self._timer(_seconds(within), over)
             try:
-                await news
+                # Not all news is a frame: that the handshake is done is some, too.
+                while not (over.done() or self._is_disturbed()):
+                    news = self._wire.watch()
+                    over.add_done_callback(partial(pass_on, news))
+                    await news
             finally:
                 timer.cancel()
         self._surface()
@@ -386,6 +386,10 @@ class Session:
     async def _settle(self) -> None:
         """Let the application react to what the test did."""
         await settle()
+
+    def _is_disturbed(self) -> bool:
+        wire = self._wire
+        return bool(wire.frames or wire.closed is not None or self._belongings.failures)
 
     async def _frame(self, what: str, within: float | None) -> str | bytes:
         wire = self._wire
@@ -489,7 +493,7 @@ class Session:
 
     def _decode(self, frame: str | bytes, payload_type: Any, name: str) -> Any:
         try:
-            return _decoder(payload_type).decode(frame)
+            return decoder(payload_type).decode(frame)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise self._unexpected(
                 name, f"{_kind(frame)} {shorten(frame)}", frame, f"  {error}\n"
@@ -511,10 +515,10 @@ class Session:
 def _payload(pattern: Pattern, event: TraceEvent) -> Any:
     expected = getattr(pattern, "payload", None)
     if isinstance(expected, msgspec.Struct):
-        return _decoder(type(expected)).decode(event.payload)
+        return decoder(type(expected)).decode(event.payload)
     if is_type(expected) and expected not in (str, bytes):
         with suppress(TypeError):  # a type that compares by itself, which msgspec does not know
-            return _decoder(expected).decode(event.payload)
+            return decoder(expected).decode(event.payload)
     return decode(event.payload) if isinstance(expected, dict | list) else event.payload
 
 

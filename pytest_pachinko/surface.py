@@ -20,7 +20,7 @@ from pytest_pachinko.tasks import current_owner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_ordinary_end", "listening"]
+__all__ = ["falcon_app", "is_ordinary_end", "listening"]
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def listening(app: Any) -> Iterator[None]:
     handler = _LogHandler()
     logger = logging.getLogger("falcon_pachinko")
     logger.addHandler(handler)
-    inner = _falcon_app(app)
+    inner = falcon_app(app)
     reporter = None if inner is None else _reporter_of(inner)
     try:
         yield
@@ -52,7 +52,7 @@ def _reporter_of(app: Any) -> _Reporter:
     return reporter
 
 
-def _falcon_app(app: Any) -> Any:
+def falcon_app(app: Any) -> Any:
     """Return the Falcon app inside of ASGI middleware, if there is one."""
     for _ in range(16):
         if isinstance(app, falcon.asgi.App):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from collections.abc import Iterator
 
+    from pytest_pachinko.peer import PeerEnd
+
 __all__ = [
     "MACHINERY",
     "TEST",
@@ -73,15 +75,18 @@ class Belongings:
 
     Attributes:
         failures: The exceptions that are to reach the test, oldest first.
+        witness: Where each exception is noted, whether it is to reach the test or not.
     """
 
-    __slots__ = ("_limit", "_muted", "_tasks", "failures")
+    __slots__ = ("_limit", "_muted", "_noted", "_tasks", "failures", "witness")
 
     def __init__(self, *, muted: bool = False) -> None:
         self._muted = muted
         self._tasks: list[asyncio.Task[Any]] = []
         self._limit = _MANY
+        self._noted: BaseException | None = None
         self.failures: list[BaseException] = []
+        self.witness: PeerEnd | None = None
 
     def start(
         self, coroutine: Coroutine[Any, Any, Any], name: str, loop: asyncio.AbstractEventLoop
@@ -108,8 +113,13 @@ class Belongings:
 
     def fail(self, error: BaseException) -> None:
         """Take note of an exception that is to reach the test, unless it is an ordinary end."""
-        known = any(error is each for each in self.failures)
-        if not (self._muted or known or is_ordinary_end(error)):
+        known = error is self._noted or any(error is each for each in self.failures)
+        if known or is_ordinary_end(error):
+            return
+        self._noted = error
+        if self.witness is not None:
+            self.witness.note_crash(error)
+        if not self._muted:
             shorter = without_servers_frames(error.__traceback__)
             if shorter is not None:
                 error.__traceback__ = shorter
@@ -135,6 +145,7 @@ class Belongings:
         self._tasks = []
         failures = [error for error in self.failures if error is not seen]
         self.failures = []
+        self._noted = None
         return failures
 
 

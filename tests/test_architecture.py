@@ -44,12 +44,16 @@ ORDER = [
     "pytest_pachinko.headers",
     "pytest_pachinko.application",
     "pytest_pachinko.trace.event",
+    "pytest_pachinko.trace.redact",
+    "pytest_pachinko.trace.values",
     "pytest_pachinko.trace.match",
     "pytest_pachinko.trace.record",
+    "pytest_pachinko.trace.naming",
     "pytest_pachinko.trace.diff",
     "pytest_pachinko.trace.explain",
     "pytest_pachinko.trace.export",
     "pytest_pachinko.trace",
+    "pytest_pachinko.artefacts",
     "pytest_pachinko.futures",
     "pytest_pachinko.peer",
     "pytest_pachinko.wire",
@@ -67,7 +71,9 @@ ORDER = [
     "pytest_pachinko.faults",
     "pytest_pachinko.scope",
     "pytest_pachinko.surface",
+    "pytest_pachinko.resources",
     "pytest_pachinko.parity",
+    "pytest_pachinko.baseline",
     "pytest_pachinko.lifespan",
     "pytest_pachinko.session",
     "pytest_pachinko.leaving",
@@ -93,6 +99,9 @@ ORDER = [
     "pytest_pachinko.contract",
     "pytest_pachinko",
     "pytest_pachinko.fixtures_asyncio",
+    "pytest_pachinko.items",
+    "pytest_pachinko.plugin_baselines",
+    "pytest_pachinko.plugin_artefacts",
     "pytest_pachinko.plugin",
 ]
 
@@ -107,7 +116,10 @@ RUNTIME_EXTRAS = {
 MAY_IMPORT_PYTEST = {
     "pytest_pachinko.fixtures_asyncio",
     "pytest_pachinko.fuzz.collect",
+    "pytest_pachinko.items",
     "pytest_pachinko.plugin",
+    "pytest_pachinko.plugin_artefacts",
+    "pytest_pachinko.plugin_baselines",
 }
 
 

@@ -99,6 +99,8 @@ class Adoption:
         if self.users:
             return
         loop = self._loop
+        if loop.is_closed():
+            return
         real = loop._selector.real
         for name, ours in (self._instead | self._quick).items():
             if vars(loop).get(name) is ours:

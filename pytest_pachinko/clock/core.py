@@ -77,6 +77,9 @@ JUMPS = 100_000
 OUTSIDE_PATIENCE = 10.0
 """Seconds of real time that work outside of the loop may take while nothing else happens."""
 
+RESTLESS_PATIENCE = 60.0
+"""Seconds of real time that a test waits while others never rest."""
+
 WALL_PATIENCE = 1.0
 """Seconds of real time after which a wait fails while the outside could still act."""
 
@@ -120,6 +123,7 @@ class Clock:
         "_jumps_for",
         "_loop",
         "_many",
+        "_noise",
         "_offset",
         "_quiet",
         "_seen",
@@ -133,7 +137,7 @@ class Clock:
         "links",
         "now",
         "owned",
-        "patience",
+        "patiences",
         "poked",
         "policies",
         "sessions",
@@ -158,6 +162,7 @@ class Clock:
         self._jumps = 0
         self._jumps_for: Any = None
         self._stirs = 0
+        self._noise = 0
         self._seen: Any = None
         self._idle_from = 0.0
         self._idle_since = 0.0
@@ -172,7 +177,7 @@ class Clock:
         self.owned = False
         self.holds = 0
         self.jobs = 0
-        self.patience = WALL_PATIENCE
+        self.patiences: dict[object, float] = {}
         self.poked = True
         self.sockets = 0
         self.watched = 0
@@ -185,6 +190,11 @@ class Clock:
     def policy(self) -> Policy:
         """When time may move."""
         return next(reversed(self.policies.values()), "demand")
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which a wait fails while the outside could still act."""
+        return max(self.patiences.values(), default=WALL_PATIENCE)
 
     # Time.
 
@@ -287,9 +297,15 @@ class Clock:
         """Look at a loop that was busy for long: it may never come to rest."""
         self.turns = 0
         victim = self._victim()
-        seen = (victim, self._progress())
-        if self._seen != seen:
-            self._seen = seen
+        progress = self._progress()
+        last_victim, last_progress, since = self._seen or (None, -1, 0.0)
+        now = self._monotonic()
+        if victim is not last_victim or self._seen is None:
+            since = now
+        self._seen = (victim, progress, since)
+        if victim is not last_victim or (
+            progress != last_progress and now - since < RESTLESS_PATIENCE
+        ):
             return
         self._seen = None
         why = POLLING
@@ -359,15 +375,17 @@ class Clock:
             return self.patience, "bytes are on their way between two sockets"
         return None
 
-    def progressed(self) -> None:
-        """Take note that the outside did something."""
+    def progressed(self, *, outside: bool) -> None:
+        """Take note that a socket did something, perhaps one that the outside can reach."""
+        self._noise += outside
         self._idle_since = self._monotonic()
         self.turns = 0
         self._stirs += 1
         if self._stirs >= MANY:
             # It may never leave the loop idle, and the test waits all the same.
             self._stirs = 0
-            if self._quiet and self.sockets:
+            noise, self._noise = self._noise, 0
+            if self._quiet and self.sockets and noise >= MANY:
                 self._quiet.popleft()()
             else:
                 self._patient(self.patience, "what comes from outside is something else")
@@ -379,7 +397,7 @@ class Clock:
         demands = self._demands
         while demands and (demands[0].cancelled() or not demands[0]._scheduled):
             heapq.heappop(demands)
-        return bool(demands) or self.time() + timeout <= self.horizons.get(victim, 0.0)
+        return bool(demands) or self.time() + timeout <= max(self.horizons.values(), default=0.0)
 
     def _is_endless(self, victim: asyncio.Future[Any] | None) -> bool:
         state = (victim, self._progress())
@@ -399,8 +417,13 @@ class Clock:
     def _patient(self, limit: float, why: str) -> float | None:
         """Return how much longer to wait in real time; fail the oldest wait at the limit."""
         victim = self._victim()
-        if victim is None or self._has_deadline(victim):
+        if victim is None:
             return None
+        if self._has_deadline(victim):
+            if self.now is None:
+                return None
+            # Time stands still, so that its own limit would never come: it is real then.
+            limit = max(limit, self._demands_in())
         now = self._monotonic()
         if victim is not self._idle_for:
             self._idle_for = victim
@@ -422,6 +445,10 @@ class Clock:
             for timer in self._demands
             if timer._scheduled and not timer.cancelled()
         )
+
+    def _demands_in(self) -> float:
+        pending = (t.when() for t in self._demands if t._scheduled and not t.cancelled())
+        return min(pending, default=0.0) - self.time()
 
     def _fail(self, victim: asyncio.Future[Any], why: str) -> None:
         make, *args = self.waits.get(victim, (stalled_test, self))
@@ -490,7 +517,7 @@ class Selector:
             clock.poked = False
             events = self.real.select(0 if clock.users else timeout)
             if events or not clock.users:
-                clock.progressed()
+                clock.progressed(outside=any(key.fd not in self._inside for key, _ in events))
                 return events
         elif timeout == 0 and not loop._debug:
             self._run_ready(loop, clock)
@@ -504,7 +531,7 @@ class Selector:
             return ()
         events = self.real.select(wait)
         if events:
-            clock.progressed()
+            clock.progressed(outside=any(key.fd not in self._inside for key, _ in events))
         return events
 
     def _run_ready(self, loop: Any, clock: Clock) -> None:

@@ -116,6 +116,7 @@ class Listener(socket.socket):
     def __init__(self, links: Links) -> None:
         super().__init__(socket.AF_INET, socket.SOCK_STREAM)
         self._links = links
+        self.accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self.bind(("127.0.0.1", 0))
         self.settimeout(0)
         links.note(self)
@@ -123,13 +124,15 @@ class Listener(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection; its end is counted if the other one is."""
         accepted, address = super().accept()
-        near = self._links.dialled.pop(address, None)
+        near = self._links.dialled.pop((address, self.getsockname()), None)
         if near is None:
+            self.accepted.add(accepted)
             return accepted, address
         end = End(fileno=accepted.detach())
         end.settimeout(0)
         near.far, end.far = end, near
         self._links.note(end)
+        self.accepted.add(end)
         return end, address
 
 
@@ -141,7 +144,7 @@ class Links:
     """
 
     def __init__(self) -> None:
-        self.dialled: dict[Address, End] = {}
+        self.dialled: dict[tuple[Address, Address], End] = {}
         self._sockets: weakref.WeakValueDictionary[int, socket.socket] = (
             weakref.WeakValueDictionary()
         )
@@ -166,7 +169,7 @@ class Links:
         except OSError:
             end.close()
             raise
-        self.dialled[end.getsockname()] = end
+        self.dialled[end.getsockname(), end.getpeername()] = end
         self.note(end)
         return end
 

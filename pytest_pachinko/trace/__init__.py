@@ -2,10 +2,24 @@
 
 from pytest_pachinko.trace.event import TraceEvent
 from pytest_pachinko.trace.match import Accepted
+from pytest_pachinko.trace.match import AnyOrder
 from pytest_pachinko.trace.match import Closed
 from pytest_pachinko.trace.match import Denied
 from pytest_pachinko.trace.match import FromApp
+from pytest_pachinko.trace.match import Raised
 from pytest_pachinko.trace.match import ToApp
+from pytest_pachinko.trace.record import merged
 from pytest_pachinko.trace.record import Trace
 
-__all__ = ["Accepted", "Closed", "Denied", "FromApp", "ToApp", "Trace", "TraceEvent"]
+__all__ = [
+    "Accepted",
+    "AnyOrder",
+    "Closed",
+    "Denied",
+    "FromApp",
+    "Raised",
+    "ToApp",
+    "Trace",
+    "TraceEvent",
+    "merged",
+]

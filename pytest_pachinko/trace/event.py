@@ -11,12 +11,15 @@ denied      from_app    a ``Handshake`` with a status
 text        either      ``str``
 bytes       either      ``bytes``
 closed      who closed  a ``Close``
+raised      from_app    a ``Crash``: what the application raised; it crosses no wire
 ==========  ==========  ==========================================================
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field
+from functools import lru_cache
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -26,10 +29,20 @@ import msgspec
 from pytest_pachinko.headers import Headers
 from pytest_pachinko.headers import NO_HEADERS
 
-__all__ = ["UNDECODABLE", "Close", "Direction", "Handshake", "Kind", "TraceEvent", "decode"]
+__all__ = [
+    "UNDECODABLE",
+    "Close",
+    "Crash",
+    "Direction",
+    "Handshake",
+    "Kind",
+    "TraceEvent",
+    "decode",
+    "decoder",
+]
 
 Direction = Literal["to_app", "from_app"]
-Kind = Literal["accepted", "denied", "text", "bytes", "closed"]
+Kind = Literal["accepted", "denied", "text", "bytes", "closed", "raised"]
 
 
 class Close(NamedTuple):
@@ -42,6 +55,18 @@ class Close(NamedTuple):
 
     code: int
     reason: str = ""
+
+
+class Crash(NamedTuple):
+    """An exception of the application.
+
+    Attributes:
+        error: The name of its class.
+        message: Its text.
+    """
+
+    error: str
+    message: str = ""
 
 
 class Handshake(NamedTuple):
@@ -69,10 +94,11 @@ class TraceEvent:
     Attributes:
         index: Its place in the trace, from 0.
         direction: ``"to_app"`` or ``"from_app"``.
-        kind: ``"accepted"``, ``"denied"``, ``"text"``, ``"bytes"`` or ``"closed"``.
-        payload: The frame as it was sent, a ``Handshake`` or a ``Close``.
+        kind: ``"accepted"``, ``"denied"``, ``"text"``, ``"bytes"``, ``"closed"`` or ``"raised"``.
+        payload: The frame as it was sent, a ``Handshake``, a ``Close`` or a ``Crash``.
         connection: The name of the connection.
         time: Seconds since the connection was opened.
+        types: What a frame to the application and one from it may hold, if that is known.
     """
 
     index: int
@@ -81,11 +107,34 @@ class TraceEvent:
     payload: Any
     connection: str
     time: float
+    types: tuple[Any, Any] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def message(self) -> Any:
+        """The message that a frame holds, typed by the resource's ``schema`` or ``emits``.
+
+        None if it is no frame, no such message, or the resource does not say.
+        """
+        if self.types is None or self.kind not in ("text", "bytes"):
+            return None
+        wanted = self.types[0 if self.direction == "to_app" else 1]
+        if wanted is None:
+            return None
+        try:
+            return decoder(wanted).decode(self.payload)
+        except UNDECODABLE:
+            return None
 
     @property
     def decoded(self) -> Any:
         """The payload as JSON data, if it is a frame that holds JSON; else as it is."""
         return decode(self.payload)
+
+
+@lru_cache(maxsize=256)
+def decoder(payload_type: Any) -> msgspec.json.Decoder[Any]:
+    """Return a decoder of JSON to a type."""
+    return msgspec.json.Decoder(payload_type)
 
 
 # What msgspec raises for a frame: no such message, bad UTF-8 or a lone surrogate, too deep.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_pachinko.trace.event import decoder
 from pytest_pachinko.trace.event import TraceEvent
 from pytest_pachinko.trace.event import UNDECODABLE
 from pytest_pachinko.trace.match import Accepted
@@ -18,8 +20,13 @@ from pytest_pachinko.trace.match import Closed
 from pytest_pachinko.trace.match import Denied
 from pytest_pachinko.trace.match import FromApp
 from pytest_pachinko.trace.match import Pattern
+from pytest_pachinko.trace.match import Raised
 from pytest_pachinko.trace.match import ToApp
+from pytest_pachinko.trace.record import comparable
 from pytest_pachinko.trace.record import Trace
+from pytest_pachinko.trace.redact import redacted
+from pytest_pachinko.trace.values import differences
+from pytest_pachinko.trace.values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,13 +35,28 @@ if TYPE_CHECKING:
 
     Pair = tuple[Any | None, TraceEvent | None]
 
-__all__ = ["describe", "difference", "last_events", "shorten", "trace_lines"]
+__all__ = [
+    "compare",
+    "conversation",
+    "describe",
+    "difference",
+    "last_events",
+    "shorten",
+    "trace_lines",
+    "unequal",
+]
 
 WIDTH = 160
 """How much of a payload a line shows."""
 
 CONTEXT = 3
 """How many lines that agree are shown around a difference."""
+
+MOST = 200
+"""How many lines a comparison has."""
+
+FIELDS = 8
+"""How many fields of a message are shown that differ."""
 
 
 def shorten(value: Any, width: int = WIDTH) -> str:
@@ -52,7 +74,7 @@ def _visible(character: str) -> str:
 def describe(event: TraceEvent) -> str:
     """Return an event in one line, without its index."""
     arrow = "→" if event.direction == "to_app" else "←"
-    payload = event.payload
+    payload = event.payload if event.kind in ("text", "bytes") else redacted(event).payload
     match event.kind:
         case "accepted":
             chosen = f" subprotocol {payload.subprotocol}" if payload.subprotocol else ""
@@ -60,6 +82,8 @@ def describe(event: TraceEvent) -> str:
         case "denied":
             code = f" (close code {payload.close_code})" if payload.close_code else ""
             return f"{arrow} denied {payload.status}{code}"
+        case "raised":
+            return f"! raised {payload.error}: {shorten(payload.message)}"
         case "closed":
             by = "peer" if event.direction == "to_app" else "app"
             reason = f" {payload.reason!r}" if payload.reason else ""
@@ -82,21 +106,61 @@ def last_events(trace: Trace, limit: int = 8) -> str:
     return "\n".join(["Last events:", *trace_lines(trace, limit)])
 
 
+def conversation(trace: Trace, limit: int | None = None, wrong: Any = None) -> list[str]:
+    """Return the events of several connections as lines, with a lane for each.
+
+    Args:
+        trace: The merged trace.
+        limit: How many lines at most, the last ones.
+        wrong: The connection and the index of an event to point at.
+    """
+    names = dict.fromkeys(event.connection for event in trace)
+    width = max(map(len, names), default=0)
+    places: Counter[str] = Counter()
+    lines = []
+    for event in trace:
+        name = event.connection
+        mark = "> " if wrong == (name, places[name]) else "  "
+        lane = f"{name:{width}} " if len(names) > 1 else ""
+        lines.append(f"{mark}{lane}[{places[name]}] {describe(event)}")
+        places[name] += 1
+    cut = 0 if limit is None else max(0, len(lines) - limit)
+    return [*([f"  … {cut} earlier events"] if cut else []), *lines[cut:]]
+
+
 def difference(trace: Trace, patterns: Sequence[Any]) -> list[str]:
     """Say how a trace differs from the patterns, or the trace, that it was compared with.
 
     The first lines give the verdict: where, what was expected, what came. Below is the whole
     comparison, without the long runs that agree.
     """
+    return compare(trace, patterns)[0]
+
+
+def compare(trace: Trace, patterns: Sequence[Any]) -> tuple[list[str], int | None]:
+    """Say how a trace differs, and where: the index of the first event that is wrong."""
     if isinstance(patterns, Trace):
         patterns = [_Same(event) for event in patterns]
-    check(patterns)
-    events = list(trace)
+        events = list(trace)
+    else:
+        check(patterns)
+        events = comparable(trace, patterns)
     pairs = align(events, patterns)
     wrong = [at for at, (pattern, event) in enumerate(pairs) if pattern is None or event is None]
     if not wrong:
-        return [f"{trace!r} matches"]
-    return [*_verdict(trace, pairs, wrong[0]), "", *_comparison(pairs, wrong)]
+        return [f"{trace!r} matches"], None
+    event = next((event for _, event in pairs[wrong[0] :] if event is not None), None)
+    lines = [*_verdict(trace, pairs, wrong[0]), "", *_comparison(pairs, wrong)]
+    return lines, None if event is None else event.index
+
+
+def unequal(left: Any, right: Any) -> list[str]:
+    """Say in which fields two messages differ."""
+    lines = [
+        f"{path}: {shorten(repr(a), 60)} != {shorten(repr(b), 60)}"
+        for path, a, b in differences(plain(left), plain(right))
+    ]
+    return [f"{type(left).__name__} == {type(right).__name__}", *lines[:MOST]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -163,35 +227,76 @@ def _near_misses(pattern: Any, events: list[TraceEvent]) -> list[str]:
 def _comparison(pairs: list[Pair], wrong: list[int]) -> list[str]:
     """Return all pairs as lines, with what agrees cut down to some lines around the rest."""
     shown = {near for at in wrong for near in range(at - CONTEXT, at + CONTEXT + 1)}
+    moves = _moves([pairs[at] for at in wrong])
     lines: list[str] = []
     left_out = 0
-    for at, pair in enumerate(pairs):
+    for at in range(len(pairs)):
         if at not in shown:
             left_out += 1
             continue
         if left_out:
             lines.append(f"  … {left_out} more that agree")
             left_out = 0
-        lines.append(_pair_line(*pair))
+        if len(lines) > MOST:
+            rest = sum(other >= at for other in wrong)
+            return [*lines, f"  … and {rest} more that differ"]
+        lines += _pair_lines(pairs, at, wrong[0], moves)
     if left_out:
         lines.append(f"  … {left_out} more that agree")
     return lines
 
 
+def _moves(wrong: list[Pair]) -> dict[int, str]:
+    """Return what to say of patterns and events that only stand in the wrong place, by id."""
+    notes: dict[int, str] = {}
+    events = [event for _, event in wrong[:MOST] if event is not None]
+    for pattern in (pattern for pattern, _ in wrong[:MOST] if pattern is not None):
+        for event in events:
+            if id(event) not in notes and pattern.matches(event):
+                notes[id(pattern)] = f"   (came as event [{event.index}])"
+                notes[id(event)] = "   (expected elsewhere)"
+                break
+    return notes
+
+
+def _pair_lines(pairs: list[Pair], at: int, first: int, moves: dict[int, str]) -> list[str]:
+    """Return a pair as lines; what the verdict says of the first one is not repeated."""
+    pattern, event = pairs[at]
+    if event is None:
+        return [f"- expected  {shorten(pattern)}{moves.get(id(pattern), '')}"]
+    line = f"[{event.index}] {describe(event)}"
+    if pattern is not None:
+        return [f"  {line}"]
+    lines = [f"+ {line}{moves.get(id(event), '')}"]
+    before = pairs[at - 1][0] if at and pairs[at - 1][1] is None else None
+    if before is not None and id(event) not in moves and at != first + 1:
+        # What stands in the place of what was expected: a change, if it is of that kind.
+        lines += [f"      {each}" for each in _fields(before, event)]
+    return lines
+
+
 def _fields(pattern: Any, event: TraceEvent) -> list[str]:
     """Say which fields differ if both are messages of one type."""
-    expected = getattr(pattern, "payload", None)
-    if not isinstance(expected, msgspec.Struct) or event.kind not in ("text", "bytes"):
+    if event.kind not in ("text", "bytes"):
         return []
-    try:
-        got = msgspec.json.decode(event.payload, type=type(expected))
-    except UNDECODABLE as error:
-        return [f"it is no {type(expected).__name__}: {error}"]
-    return [
-        f"$.{name}: expected {shorten(a, 60)}, got {shorten(b, 60)}"
-        for name in expected.__struct_fields__
-        if (a := repr(getattr(expected, name))) != (b := repr(getattr(got, name)))
+    expected = (
+        pattern.event.decoded if isinstance(pattern, _Same) else getattr(pattern, "payload", None)
+    )
+    if isinstance(expected, msgspec.Struct):
+        try:
+            got: Any = plain(decoder(type(expected)).decode(event.payload))
+        except UNDECODABLE as error:
+            return [f"it is no {type(expected).__name__}: {error}"]
+        expected = plain(expected)
+    else:
+        got = event.decoded
+        if not (isinstance(expected, dict | list) and type(expected) is type(got)):
+            return []
+    lines = [
+        f"{path}: expected {shorten(repr(a), 60)}, got {shorten(repr(b), 60)}"
+        for path, a, b in differences(expected, got)
     ]
+    return lines[:FIELDS]
 
 
 def _as_pattern(event: TraceEvent) -> str:
@@ -204,6 +309,8 @@ def _as_pattern(event: TraceEvent) -> str:
             return repr(Denied(payload.status))
         case "closed":
             return repr(Closed(payload.code, reason=payload.reason, by=by))
+        case "raised":
+            return shorten(Raised(payload.error, message=payload.message))
         case _:
             frame = ToApp if event.direction == "to_app" else FromApp
             return shorten(frame(event.decoded))
@@ -211,7 +318,7 @@ def _as_pattern(event: TraceEvent) -> str:
 
 def _in_full(event: TraceEvent) -> str:
     """Return an event with all that is compared between two traces."""
-    payload = event.payload
+    payload = event.payload if event.kind in ("text", "bytes") else redacted(event).payload
     match event.kind:
         case "accepted":
             return shorten(Accepted(payload.subprotocol, headers=_pairs(payload.headers)))
@@ -228,10 +335,3 @@ def _pairs(headers: Headers) -> Any:
         name: headers[name] if len(headers.get_all(name)) == 1 else headers.get_all(name)
         for name in headers
     }
-
-
-def _pair_line(pattern: Any, event: TraceEvent | None) -> str:
-    if event is None:
-        return f"- expected  {shorten(pattern)}"
-    line = f"[{event.index}] {describe(event)}"
-    return f"+ {line}" if pattern is None else f"  {line}"

@@ -15,10 +15,11 @@ from tests.benchmarks import live_cases
 from tests.benchmarks import report
 from tests.benchmarks import runtime_cases
 from tests.benchmarks import toolkit_cases
+from tests.benchmarks import trace_cases
 from tests.benchmarks.measure import measure
 from tests.benchmarks.toolkits import find_toolkits
 
-GROUPS = ("echo", "idle", "open", "lockstep", "burst", "clock", "live")
+GROUPS = ("echo", "idle", "open", "lockstep", "burst", "clock", "live", "trace")
 
 _PATIENCE = 60.0  # seconds for one round of one group
 
@@ -52,7 +53,7 @@ def main() -> None:
     available |= runtime_cases.groups(quick=arguments.quick)
     available |= clock_cases.groups(quick=arguments.quick)
     available |= live_cases.groups(quick=arguments.quick)
-    groups = [available[name] for name in GROUPS if name in wanted]
+    groups = [available[name] for name in GROUPS if name in wanted and name in available]
 
     print(report.versions())
     for line in missing:
@@ -78,6 +79,9 @@ def main() -> None:
     if "live" in wanted:
         starts = live_cases.costs(quick=arguments.quick, watchdog=watchdog)
         print(f"\n{report.limits('live: start and stop of a server', starts)}")
+    if "trace" in wanted:
+        traces = trace_cases.costs(quick=arguments.quick)
+        print(f"\n{report.limits('traces', traces)}")
     faulthandler.cancel_dump_traceback_later()
 
     if arguments.json:

@@ -183,7 +183,7 @@ async def test_what_is_on_its_way_and_does_not_arrive_fails_in_real_time():
     loop = asyncio.get_running_loop()
     with virtual_time():
         clock = clock_of(loop)
-        clock.patience = 0.01
+        clock.patiences["test"] = 0.01
         with Listener(clock.links) as listener:
             listener.listen()
             with clock.links.dial(listener.getsockname(), 1) as near:

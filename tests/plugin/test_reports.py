@@ -26,6 +26,7 @@ VERDICT = [
     "E       *assert /: the trace differs at event [[]2]",
     "E           expected  FromApp({'type': 'say', 'text': 'ho'})",
     "E           got       FromApp({'type': 'say', 'text': 'hi'})",
+    "E           $.text: expected 'ho', got 'hi'",
 ]
 
 COMPARISON = [
@@ -40,7 +41,7 @@ TRACE = [
     "*- WebSocket trace of / -*",
     "  [[]0] ← accepted",
     '  [[]1] → text {"type":"say","text":"hi"}',
-    '  [[]2] ← text {"type":"say","text":"hi"}',
+    '> [[]2] ← text {"type":"say","text":"hi"}',
     "  [[]3] → closed by peer 1000",
 ]
 
@@ -160,7 +161,7 @@ def test_a_failed_teardown_shows_the_trace_too(project: pytest.Pytester) -> None
     result = project.runpytest()
 
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(TRACE, consecutive=True)
+    result.stdout.fnmatch_lines([line.replace(">", " ") for line in TRACE], consecutive=True)
 
 
 def test_what_passes_shows_nothing(project: pytest.Pytester) -> None:
@@ -197,11 +198,11 @@ def test_the_traces_of_a_harness_and_a_simulator_are_shown(project: pytest.Pytes
     result = project.runpytest()
 
     result.stdout.fnmatch_lines(
-        ["*- WebSocket trace of ann -*", "*- WebSocket trace of / -*", "  [[]1] ← text hello"]
+        ["*- WebSocket trace of ann, / -*", "  ann [[]0] ← accepted", "  /   [[]1] ← text hello"]
     )
 
 
-def test_of_many_traces_the_last_are_shown(project: pytest.Pytester) -> None:
+def test_of_many_connections_some_are_named_in_the_title(project: pytest.Pytester) -> None:
     project.makepyfile(
         test_it="""
         import pytest
@@ -218,9 +219,106 @@ def test_of_many_traces_the_last_are_shown(project: pytest.Pytester) -> None:
     result = project.runpytest()
 
     result.stdout.fnmatch_lines(
-        ["  … the traces of 5 earlier connections", "*trace of / #6 -*", "*trace of / #25 -*"]
+        ["*- WebSocket trace of /, / #2, / #3, / #4 and 21 more -*", "  / #25 [[]0] ← accepted"]
     )
-    result.stdout.no_fnmatch_line("*trace of / #5 -*")
+
+
+def test_the_conversation_of_several_connections_is_shown_in_one_order(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile(
+        test_it="""
+        import pytest
+        from pytest_pachinko import Accepted, Closed, FromApp, ToApp
+
+        SAY = {"type": "say", "text": "hi"}
+
+        @pytest.mark.asyncio
+        async def test_it(websocket_connect):
+            async with websocket_connect("/", name="ann") as ann:
+                async with websocket_connect("/", name="robert") as bob:
+                    await bob.send(SAY)
+                    await bob.receive()
+                    await ann.send(SAY)
+                    await ann.receive()
+            assert ann.trace == [Accepted(), ToApp(SAY), FromApp("ho"), Closed(1000)]
+        """
+    )
+
+    project.runpytest().stdout.fnmatch_lines(
+        [
+            "*- WebSocket trace of ann, robert -*",
+            "  ann    [[]0] ← accepted",
+            "  robert [[]0] ← accepted",
+            "  robert [[]1] → text *",
+            "  robert [[]2] ← text *",
+            "  ann    [[]1] → text *",
+            "> ann    [[]2] ← text *",
+            "  robert [[]3] → closed by peer 1000",
+            "  ann    [[]3] → closed by peer 1000",
+        ],
+        consecutive=True,
+    )
+
+
+def test_the_event_at_which_another_test_failed_is_not_pointed_at(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile(
+        test_it=DIFFERENT
+        + """
+
+@pytest.mark.asyncio
+async def test_other(websocket_connect):
+    async with websocket_connect("/") as session:
+        await session.send("x")
+        await session.expect_silence()
+        raise KeyError("no")
+"""
+    )
+
+    result = project.runpytest()
+
+    assert sum(line.startswith("> [") for line in result.outlines) == 1
+
+
+def test_messages_are_compared_field_by_field(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_it="""
+        import pytest
+        from parrot import Say
+
+        @pytest.mark.asyncio
+        async def test_it(websocket_connect):
+            async with websocket_connect("/") as session:
+                await session.send(Say(text="hi"))
+                assert await session.receive(Say) == Say(text="ho")
+        """
+    )
+
+    project.runpytest().stdout.fnmatch_lines(
+        ["E * assert Say == Say", "E * $.text: 'hi' != 'ho'"], consecutive=True
+    )
+
+
+def test_an_exception_of_the_application_is_in_the_trace(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_it="""
+        import pytest
+        from pytest_pachinko import Accepted, Closed, Raised, ToApp
+
+        @pytest.mark.asyncio
+        async def test_it(websocket_connect):
+            async with websocket_connect("/", raise_app_exceptions=False) as session:
+                await session.send({"type": "say", "text": "spill"})
+                await session.expect(Closed(1011))
+            assert session.trace == [..., Raised(ValueError, message="milk"), ...]
+            assert session.trace == [Accepted(), ToApp(), Closed(1011)]
+            assert False
+        """
+    )
+
+    project.runpytest().stdout.fnmatch_lines(["  [[]*] ! raised ValueError: milk"])
 
 
 def test_a_long_trace_is_cut(project: pytest.Pytester) -> None:

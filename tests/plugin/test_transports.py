@@ -361,8 +361,8 @@ def test_a_failure_shows_the_trace_of_each_client_once(project: pytest.Pytester)
 
     result = project.runpytest()
 
-    result.stdout.fnmatch_lines(["*WebSocket trace of ann*", "*0* accepted", "*trace of bob*"])
-    assert sum("trace of ann" in line for line in result.outlines) == 1
+    result.stdout.fnmatch_lines(["*WebSocket trace of ann, bob -*", "  ann [[]0] ← accepted"])
+    assert sum("accepted" in line for line in result.outlines) == 2
 
 
 @pytest.mark.slow
@@ -374,3 +374,53 @@ def test_servers_of_many_processes_do_not_meet(project: pytest.Pytester) -> None
     result = project.runpytest_subprocess("-n", "4", "--pachinko-transport=live", "-W", "error")
 
     result.assert_outcomes(passed=50)
+
+
+@pytest.mark.parametrize("transport", ["memory,live", "parity"])
+def test_who_asks_for_sessions_while_a_test_runs_is_told_to_ask_before(
+    project: pytest.Pytester, transport: str
+) -> None:
+    project.makepyfile(
+        test_it="""
+        import pytest
+
+        @pytest.fixture
+        def connect(request):
+            return request.getfixturevalue("websocket_connect")
+
+        @pytest.mark.asyncio
+        async def test_it(connect):
+            pass
+        """
+    )
+
+    result = project.runpytest(f"--pachinko-transport={transport}")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*asks for websocket_connect while it runs*", "Hint: *argument*"])
+
+
+def test_the_two_runs_of_a_test_share_no_instance_and_no_properties(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile(
+        test_it="""
+        import pytest
+
+        class TestIt:
+            @pytest.mark.asyncio
+            async def test_it(self, websocket_connect, record_property):
+                assert not hasattr(self, "used")
+                self.used = True
+                record_property("once", 1)
+                async with websocket_connect("/"):
+                    pass
+        """
+    )
+
+    result = project.runpytest(
+        "--pachinko-transport=parity", "--junitxml=junit.xml", "-o", "junit_family=xunit1"
+    )
+
+    result.assert_outcomes(passed=1)
+    assert (project.path / "junit.xml").read_text().count('name="once"') == 1

@@ -12,11 +12,14 @@ from pytest_pachinko import Accepted
 from pytest_pachinko import Closed
 from pytest_pachinko import Denied
 from pytest_pachinko import FromApp
+from pytest_pachinko import Raised
 from pytest_pachinko import ToApp
 from pytest_pachinko import Trace
 from pytest_pachinko.headers import NO_HEADERS
 from pytest_pachinko.trace.event import Close
+from pytest_pachinko.trace.event import Crash
 from pytest_pachinko.trace.event import Handshake
+from pytest_pachinko.trace.explain import conversation
 from pytest_pachinko.trace.explain import difference
 from pytest_pachinko.trace.explain import last_events
 from pytest_pachinko.trace.explain import shorten
@@ -231,3 +234,75 @@ def test_a_message_of_a_type_that_never_came_has_no_near_miss() -> None:
     patterns = [..., FromApp(Said(user="bob", text="hi")), Closed(1000)]
 
     assert not [line for line in difference(trace, patterns) if "near miss" in line]
+
+
+def test_what_only_stands_in_the_wrong_place_is_said_to_have_moved() -> None:
+    lines = difference(trace_of("1", "2", "3", "4"), [FromApp(n) for n in (2, 3, 1, 4)])
+
+    assert lines[-5:] == [
+        "+ [0] ← text 1   (expected elsewhere)",
+        "  [1] ← text 2",
+        "  [2] ← text 3",
+        "- expected  FromApp(1)   (came as event [0])",
+        "  [3] ← text 4",
+    ]
+
+
+def test_each_message_that_changed_says_in_which_fields() -> None:
+    trace = trace_of('{"a":1}', "x", '{"b":{"c":[1,2]}}')
+
+    lines = difference(trace, [FromApp({"a": 2}), FromApp("x"), FromApp({"b": {"c": [1, 3]}})])
+
+    assert lines[3] == "  $.a: expected 2, got 1"
+    assert lines[-1] == "      $.b.c[1]: expected 3, got 2"
+
+
+def test_of_many_differences_some_are_shown() -> None:
+    lines = difference(trace_of(*["1"] * 300), [FromApp(2)] * 300)
+
+    assert len(lines) < 220
+    assert lines[-1].endswith("more that differ")
+
+
+def test_of_many_fields_some_are_shown() -> None:
+    lines = difference(trace_of("[1,1,1,1,1,1,1,1,1,1]"), [FromApp([2] * 10)])
+
+    assert sum("expected 2, got 1" in line for line in lines) == 8
+
+
+def test_an_exception_is_printed_with_its_text() -> None:
+    trace = Trace("/chat")
+    trace.record("from_app", "raised", Crash("ValueError", "milk\nspilled"), 0.0)
+
+    assert trace_lines(trace) == ["  [0] ! raised ValueError: milk\\nspilled"]
+    assert difference(trace, [Raised("KeyError")])[2] == (
+        "  got       Raised('ValueError', message='milk\\nspilled')"
+    )
+
+
+def test_credentials_in_a_subprotocol_are_not_printed() -> None:
+    assert trace_lines(trace_of(Handshake(101, "bearer.abc"))) == [
+        "  [0] ← accepted subprotocol bearer.<redacted>"
+    ]
+
+
+def test_one_event_more_among_a_thousand_is_named_in_few_lines() -> None:
+    said = [f'{{"type":"said","user":"ann","text":"{number}"}}' for number in range(1000)]
+    trace = trace_of(*said[:500], '{"type":"said","user":"eve","text":"psst"}', *said[500:])
+
+    lines = difference(trace, [FromApp(Said("ann", str(number))) for number in range(1000)])
+
+    assert len(lines) <= 40
+    assert lines[:3] == [
+        "/chat: the trace differs at event [500]",
+        "  expected  nothing here",
+        "  got       FromApp({'type': 'said', 'user': 'eve', 'text': 'psst'})",
+    ]
+
+
+def test_a_conversation_without_anybody_is_empty() -> None:
+    assert conversation(Trace("/")) == []
+
+
+def test_of_a_long_conversation_the_end_is_shown() -> None:
+    assert conversation(trace_of("1", "2", "3"), 1) == ["  … 2 earlier events", "  [2] ← text 3"]

@@ -12,15 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_pachinko import Accepted
+from pytest_pachinko import AnyOrder
 from pytest_pachinko import Closed
 from pytest_pachinko import Denied
 from pytest_pachinko import FromApp
 from pytest_pachinko import Headers
 from pytest_pachinko import PachinkoUsageError
+from pytest_pachinko import Raised
 from pytest_pachinko import ToApp
 from pytest_pachinko import TraceEvent
 from pytest_pachinko.trace import match
 from pytest_pachinko.trace.event import Close
+from pytest_pachinko.trace.event import Crash
 from pytest_pachinko.trace.event import Handshake
 from pytest_pachinko.trace.match import align
 from pytest_pachinko.trace.match import matches
@@ -302,3 +305,114 @@ def test_a_difference_longer_than_the_window_is_left_over(monkeypatch: pytest.Mo
 
 def test_what_a_pattern_leaves_open_reads_like_that_in_its_signature() -> None:
     assert "payload: 'Any' = ..." in str(inspect.signature(ToApp))
+
+
+# Any order.
+
+
+def frames(*texts: str) -> list[TraceEvent]:
+    return [
+        TraceEvent(number, "from_app", "text", text, "/", 0.0) for number, text in enumerate(texts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "patterns", "fits"),
+    [
+        ("ab", [AnyOrder(FromApp("b"), FromApp("a"))], True),
+        ("aa", [AnyOrder(FromApp("b"), FromApp("a"))], False),
+        ("abc", [AnyOrder(FromApp("b"), FromApp("a"))], False),
+        ("a", [AnyOrder(FromApp("b"), FromApp("a"))], False),
+        ("xbay", [FromApp("x"), AnyOrder(FromApp("a"), FromApp("b")), FromApp("y")], True),
+        ("xbay", [..., AnyOrder(FromApp("a"), FromApp("b")), ...], True),
+        ("ab", [AnyOrder(FromApp(), FromApp("a"))], True),
+        ("ba", [AnyOrder(FromApp("a"), FromApp())], True),
+        ("a", [AnyOrder(), FromApp("a"), AnyOrder()], True),
+        ("", [AnyOrder()], True),
+    ],
+)
+def test_events_may_come_in_any_order(texts: str, patterns: list[Any], *, fits: bool) -> None:
+    assert matches(frames(*texts), patterns) is fits
+
+
+@pytest.mark.parametrize("inner", [..., AnyOrder(), "a"])
+def test_in_any_order_there_are_patterns_only(inner: Any) -> None:
+    with pytest.raises(PachinkoUsageError):
+        AnyOrder(inner)
+
+
+def test_any_order_is_printed_as_the_code_that_makes_it() -> None:
+    assert repr(AnyOrder(FromApp("a"), Closed())) == "AnyOrder(FromApp('a'), Closed())"
+
+
+def test_in_any_order_what_fits_is_paired_and_the_rest_is_left_over() -> None:
+    a, b, c = FromApp("a"), FromApp("b"), FromApp("c")
+    events = frames("b", "a", "x")
+
+    assert align(events, [AnyOrder(a, c, b)]) == [
+        (b, events[0]),
+        (a, events[1]),
+        (c, None),
+        (None, events[2]),
+    ]
+
+
+# The shortest difference.
+
+
+@given(st.text("abc", max_size=8), st.text("abc", max_size=8))
+def test_as_few_as_possible_are_left_over(expected: str, came: str) -> None:
+    @cache
+    def longest(i: int, j: int) -> int:
+        if i == len(expected) or j == len(came):
+            return 0
+        if expected[i] == came[j]:
+            return 1 + longest(i + 1, j + 1)
+        return max(longest(i + 1, j), longest(i, j + 1))
+
+    events = frames(*came)
+    patterns = [FromApp(each) for each in expected]
+
+    pairs = align(events, patterns)
+
+    assert [pattern for pattern, _ in pairs if pattern is not None] == patterns
+    assert [event for _, event in pairs if event is not None] == events
+    together = [(p, e) for p, e in pairs if p is not None and e is not None]
+    assert all(pattern.matches(event) for pattern, event in together)
+    assert len(together) == longest(0, 0)
+
+
+def test_of_what_differs_throughout_nothing_is_paired(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match, "CHANGES", 3)
+    events = frames("a", "b", "c")
+
+    pairs = align(events, [FromApp("x"), FromApp("b"), FromApp("y")])
+
+    assert [event for pattern, event in pairs if pattern is None] == events
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        (Raised(), True),
+        (Raised(ValueError), True),
+        (Raised("ValueError", message="milk"), True),
+        (Raised(KeyError), False),
+        (Raised(ValueError, message="tea"), False),
+        (FromApp(), False),
+    ],
+)
+def test_an_exception_is_told_by_its_class_and_its_text(pattern: Pattern, *, fits: bool) -> None:
+    crash = TraceEvent(0, "from_app", "raised", Crash("ValueError", "milk"), "/", 0.0)
+
+    assert pattern.matches(crash) is fits
+
+
+def test_a_message_that_cannot_be_compared_matches_nothing() -> None:
+    class Touchy(msgspec.Struct, tag="touchy"):
+        __hash__ = None
+
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("do not compare me")
+
+    assert not FromApp(Touchy()).matches(frames('{"type":"touchy"}')[0])

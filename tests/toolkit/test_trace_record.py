@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
+from pytest_pachinko import Accepted
 from pytest_pachinko import Closed
 from pytest_pachinko import FromApp
+from pytest_pachinko import merged
 from pytest_pachinko import PachinkoUsageError
+from pytest_pachinko import Raised
 from pytest_pachinko import ToApp
 from pytest_pachinko import Trace
 from pytest_pachinko import TraceEvent
 from pytest_pachinko.trace.event import Close
+from pytest_pachinko.trace.event import Crash
+from pytest_pachinko.trace.event import Handshake
 
 
 @pytest.fixture
@@ -93,3 +101,136 @@ def test_an_event_decodes_its_frame(trace: Trace) -> None:
 @pytest.mark.parametrize("payload", ["not json", b"\xff", "\ud800"])
 def test_a_frame_that_is_no_json_stays_as_it_is(payload: str | bytes) -> None:
     assert TraceEvent(0, "to_app", "text", payload, "/", 0.0).decoded == payload
+
+
+# Looking for something in it.
+
+
+@pytest.fixture
+def talk() -> Trace:
+    trace = Trace("/chat")
+    trace.record("from_app", "accepted", Handshake(), 0.0)
+    trace.record("to_app", "text", '{"type":"say","text":"hi"}', 0.0)
+    trace.record("from_app", "text", '{"type":"said","text":"hi"}', 0.0)
+    trace.record("from_app", "raised", Crash("ValueError", "milk"), 0.0)
+    trace.record("from_app", "closed", Close(1011), 0.0)
+    return trace
+
+
+def test_a_trace_contains_patterns_in_their_order(talk: Trace) -> None:
+    assert talk.contains(ToApp(), FromApp(), Closed(1011))
+    assert not talk.contains(FromApp(), ToApp())
+
+
+def test_what_is_no_pattern_is_a_frame_of_either_side(talk: Trace) -> None:
+    assert talk.contains({"type": "say", "text": "hi"}, {"type": "said", "text": "hi"})
+
+
+@pytest.mark.parametrize(
+    ("patterns", "text"),
+    [
+        ([Closed(1000)], "</chat: no Closed(1000) among 5 events>"),
+        ([FromApp(), ToApp()], "</chat: no ToApp() after event [2], but before it: [1]>"),
+        ([ToApp(), Closed(1000)], "</chat: no Closed(1000) after event [1]>"),
+        ([{"a": 1}], "</chat: no {'a': 1} among 5 events>"),
+        ([Closed()], "</chat contains that>"),
+    ],
+)
+def test_what_is_missing_is_said_by_the_answer(talk: Trace, patterns: list[Any], text: str) -> None:
+    assert repr(talk.contains(*patterns)) == text
+
+
+def test_a_pattern_or_an_event_is_in_a_trace(talk: Trace) -> None:
+    assert Closed(1011) in talk
+    assert Closed(1000) not in talk
+    assert {"type": "say", "text": "hi"} in talk
+    assert talk[2] in talk
+    assert TraceEvent(9, "to_app", "text", "x", "/chat", 0.0) not in talk
+
+
+def test_events_are_counted_by_a_pattern(talk: Trace) -> None:
+    assert talk.count(FromApp()) == 1
+    assert talk.count(Closed(1000)) == 0
+
+
+def test_an_exception_is_passed_over_unless_it_is_asked_for(talk: Trace) -> None:
+    assert talk == [Accepted(), ToApp(), FromApp(), Closed(1011)]
+    assert talk == [Accepted(), ToApp(), FromApp(), Raised(ValueError, message="milk"), Closed()]
+    assert talk != [Accepted(), ToApp(), FromApp(), Raised("KeyError"), Closed()]
+    assert talk == [..., Raised(), ...]
+
+
+# Several connections.
+
+
+def test_traces_are_merged_in_the_order_in_which_things_happened() -> None:
+    ann, bob = Trace("ann"), Trace("bob")
+    for number, trace in enumerate([ann, bob, bob, ann]):
+        trace.record("from_app", "text", str(number), 0.0)
+
+    whole = merged([ann, bob])
+
+    assert [event.payload for event in whole] == ["0", "1", "2", "3"]
+    assert [event.connection for event in whole] == ["ann", "bob", "bob", "ann"]
+    assert [event.index for event in whole] == [0, 1, 2, 3]
+
+
+def test_a_connection_is_taken_out_of_a_merged_trace() -> None:
+    ann, bob = Trace("ann"), Trace("bob")
+    for trace in (ann, bob, ann):
+        trace.record("from_app", "text", trace.connection, 0.0)
+    whole = merged([ann, bob])
+
+    assert whole.of("ann") == ann
+    assert whole.of("ann").connection == "ann"
+    assert whole[1:].of("ann") == [FromApp("ann")]
+    assert merged([whole.of("bob"), whole.of("ann")]).of("bob") == bob
+
+
+def test_merged_traces_may_be_merged_again() -> None:
+    ann, bob, eve = Trace("ann"), Trace("bob"), Trace("eve")
+    for trace in (eve, ann, bob, eve):
+        trace.record("from_app", "text", trace.connection, 0.0)
+
+    whole = merged([merged([ann, bob]), eve], "everybody")
+
+    assert [event.connection for event in whole] == ["eve", "ann", "bob", "eve"]
+    assert repr(whole) == "<Trace of everybody: 4 events>"
+
+
+# Values and types.
+
+
+def test_values_may_be_called_by_name() -> None:
+    trace = Trace("/chat")
+    trace.record("from_app", "text", '{"id":"f3c1","by":"ann"}', 0.0)
+
+    assert trace.named(order="f3c1") == [FromApp({"id": "<order>", "by": "ann"})]
+    assert trace == [FromApp({"id": "f3c1", "by": "ann"})]
+
+
+class Say(msgspec.Struct, tag="say"):
+    text: str
+
+
+class Said(msgspec.Struct, tag="said"):
+    text: str
+
+
+@pytest.mark.parametrize("types", [(Say, Said), lambda: (Say, Said)])
+def test_a_frame_holds_a_message_of_the_types_that_the_trace_knows(types: Any) -> None:
+    trace = Trace("/chat", types)
+    trace.record("to_app", "text", '{"type":"say","text":"hi"}', 0.0)
+    trace.record("from_app", "bytes", b'{"type":"said","text":"hi"}', 0.0)
+    trace.record("from_app", "text", "no message", 0.0)
+    trace.record("from_app", "closed", Close(1000), 0.0)
+
+    assert [event.message for event in trace] == [Say("hi"), Said("hi"), None, None]
+
+
+@pytest.mark.parametrize("types", [None, (None, None), lambda: None])
+def test_a_frame_of_types_that_nobody_knows_holds_no_message(types: Any) -> None:
+    trace = Trace("/chat", types)
+    trace.record("to_app", "text", '{"type":"say","text":"hi"}', 0.0)
+
+    assert trace[0].message is None
