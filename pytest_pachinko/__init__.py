@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pytest_pachinko.trace import Denied
     from pytest_pachinko.trace import FromApp
     from pytest_pachinko.trace import merged
+    from pytest_pachinko.trace import Partial
     from pytest_pachinko.trace import Raised
     from pytest_pachinko.trace import ToApp
     from pytest_pachinko.trace import Trace
@@ -66,6 +67,7 @@ __all__ = [
     "LostConnection",
     "MemoryTransport",
     "PachinkoUsageError",
+    "Partial",
     "Raised",
     "Session",
     "SessionClosed",
@@ -111,6 +113,7 @@ _MODULES = {
         "Closed",
         "Denied",
         "FromApp",
+        "Partial",
         "Raised",
         "ToApp",
         "Trace",

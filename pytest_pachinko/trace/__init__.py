@@ -10,6 +10,7 @@ from pytest_pachinko.trace.match import Raised
 from pytest_pachinko.trace.match import ToApp
 from pytest_pachinko.trace.record import merged
 from pytest_pachinko.trace.record import Trace
+from pytest_pachinko.trace.values import Partial
 
 __all__ = [
     "Accepted",
@@ -17,6 +18,7 @@ __all__ = [
     "Closed",
     "Denied",
     "FromApp",
+    "Partial",
     "Raised",
     "ToApp",
     "Trace",

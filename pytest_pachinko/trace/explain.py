@@ -26,6 +26,7 @@ from pytest_pachinko.trace.record import comparable
 from pytest_pachinko.trace.record import Trace
 from pytest_pachinko.trace.redact import redacted
 from pytest_pachinko.trace.values import differences
+from pytest_pachinko.trace.values import Partial
 from pytest_pachinko.trace.values import plain
 
 if TYPE_CHECKING:
@@ -284,13 +285,19 @@ def _fields(pattern: Any, event: TraceEvent) -> list[str]:
     )
     if isinstance(expected, msgspec.Struct):
         try:
-            got: Any = plain(decoder(type(expected)).decode(event.payload))
+            message = decoder(type(expected)).decode(event.payload)
         except UNDECODABLE as error:
             return [f"it is no {type(expected).__name__}: {error}"]
+        try:
+            bool(expected == message)
+        except Exception as error:  # noqa: BLE001 - an __eq__ of the user's may raise anything
+            return [f"comparing them raises {type(error).__name__}: {error}"]
+        got: Any = plain(message)
         expected = plain(expected)
     else:
         got = event.decoded
-        if not (isinstance(expected, dict | list) and type(expected) is type(got)):
+        alike = isinstance(expected, dict | list) and type(expected) is type(got)
+        if not (alike or (isinstance(expected, Partial) and isinstance(got, dict))):
             return []
     lines = [
         f"{path}: expected {shorten(repr(a), 60)}, got {shorten(repr(b), 60)}"

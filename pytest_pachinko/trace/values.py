@@ -13,9 +13,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Mapping
 
-__all__ = ["differences", "equal", "plain", "substituted"]
+__all__ = ["Partial", "differences", "equal", "plain", "substituted"]
 
 _NOTHING: Any = type("Nothing", (), {"__repr__": lambda _: "nothing"})()
+
+
+class Partial:
+    """Equals each dict, or message, that has these fields; others may be there too.
+
+    A dict inside is partial as well. It stands for a payload or for a part of one.
+
+    Args:
+        fields: The fields, by their names on the wire.
+        **more: More of them.
+
+    Example::
+
+        assert session.trace.contains(FromApp(Partial(type="said", user={"name": "ann"})))
+    """
+
+    __slots__ = ("fields",)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, fields: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        self.fields = dict(fields or {}) | more
+
+    def __repr__(self) -> str:
+        """Return the code that makes it."""
+        return f"Partial({self.fields!r})"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the fields that were given."""
+        data = plain(other)
+        return isinstance(data, dict) and not any(differences(self, data))
 
 
 def equal(expected: Any, got: Any) -> bool:
@@ -42,7 +73,11 @@ def differences(expected: Any, got: Any, path: str = "$") -> Iterator[tuple[str,
         got: Data.
         path: Where they are.
     """
-    if isinstance(expected, dict) and isinstance(got, dict):
+    if isinstance(expected, Partial) and isinstance(got, dict):
+        for key, value in expected.fields.items():
+            inner = Partial(value) if type(value) is dict else value
+            yield from differences(inner, got.get(key, _NOTHING), f"{path}.{key}")
+    elif isinstance(expected, dict) and isinstance(got, dict):
         for key in [*expected, *(key for key in got if key not in expected)]:
             yield from differences(
                 expected.get(key, _NOTHING), got.get(key, _NOTHING), f"{path}.{key}"

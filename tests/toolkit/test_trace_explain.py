@@ -12,6 +12,7 @@ from pytest_pachinko import Accepted
 from pytest_pachinko import Closed
 from pytest_pachinko import Denied
 from pytest_pachinko import FromApp
+from pytest_pachinko import Partial
 from pytest_pachinko import Raised
 from pytest_pachinko import ToApp
 from pytest_pachinko import Trace
@@ -255,6 +256,25 @@ def test_each_message_that_changed_says_in_which_fields() -> None:
 
     assert lines[3] == "  $.a: expected 2, got 1"
     assert lines[-1] == "      $.b.c[1]: expected 3, got 2"
+
+
+def test_the_fields_of_a_partial_message_are_compared() -> None:
+    lines = difference(trace_of('{"a":1,"b":2}'), [FromApp(Partial(a=2))])
+
+    assert lines[3] == "  $.a: expected 2, got 1"
+    assert difference(trace_of("1"), [FromApp(Partial(a=2))])[3] == ""
+
+
+def test_messages_that_cannot_be_compared_say_why() -> None:
+    class Touchy(msgspec.Struct, tag="touchy"):
+        __hash__ = None
+
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("do not compare me")
+
+    assert difference(trace_of('{"type":"touchy"}'), [FromApp(Touchy())])[3] == (
+        "  comparing them raises ValueError: do not compare me"
+    )
 
 
 def test_of_many_differences_some_are_shown() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_pachinko.trace.values import differences
 from pytest_pachinko.trace.values import equal
+from pytest_pachinko.trace.values import Partial
 from pytest_pachinko.trace.values import plain
 from pytest_pachinko.trace.values import substituted
 
@@ -48,6 +49,39 @@ def test_values_differ_where_a_path_says(expected: Any, got: Any, lines: list[st
 def test_what_cannot_be_compared_is_not_equal() -> None:
     assert not equal(Touchy(), 1)
     assert differing({"a": Touchy()}, {"a": 1})[0].startswith("$.a: ")
+
+
+@pytest.mark.parametrize(
+    ("partial", "value", "fits"),
+    [
+        (Partial(a=1), {"a": 1, "b": 2}, True),
+        (Partial({"a": 1}, b=2), {"a": 1, "b": 2}, True),
+        (Partial(), {}, True),
+        (Partial(a=1), {"a": 2}, False),
+        (Partial(a=1), {"b": 1}, False),
+        (Partial(a={"b": 1}), {"a": {"b": 1, "c": 2}}, True),
+        (Partial(a=[1]), {"a": [1, 2]}, False),
+        (Partial(a=Partial(b=1)), {"a": {"b": 1, "c": 2}}, True),
+        ([Partial(a=1)], [{"a": 1, "b": 2}], True),
+        (Partial(a=1), 1, False),
+        (Partial(a=1), "text", False),
+    ],
+)
+def test_a_part_of_the_fields_is_enough(partial: Any, value: Any, *, fits: bool) -> None:
+    assert (partial == value) is fits
+
+
+def test_the_part_that_differs_is_named() -> None:
+    assert differing(Partial(a={"b": 1}), {"a": {"b": 2, "c": 3}, "d": 4}) == ["$.a.b: 1, 2"]
+    assert repr(Partial(a=1)) == "Partial({'a': 1})"
+
+
+def test_a_message_has_fields_too() -> None:
+    class Say(msgspec.Struct, tag="say"):
+        text: str
+        loud: bool = False
+
+    assert Partial(type="say", text="hi") == Say("hi")
 
 
 def test_a_message_is_the_data_of_its_json() -> None:
