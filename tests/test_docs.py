@@ -79,10 +79,11 @@ class Project:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         bin_directory = str(Path(sys.executable).parent)
+        # What is printed is what a reader sees, who is no CI.
         environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PYTEST_", "PY_COLORS", "FORCE_COLOR"))
+            if not name.startswith(("PYTEST_", "PY_COLORS", "FORCE_COLOR", "GITHUB_", "CI"))
         } | {
             "COLUMNS": "80",
             "NO_COLOR": "1",
