@@ -24,6 +24,11 @@ __all__ = ["clear_up", "conclude", "let_finish", "within_bounds"]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
 
+_HINT = (
+    "Hint: end it in on_disconnect, or when the handler returns. What is to outlive the "
+    "connection is started in the lifespan, or with context=contextvars.Context()."
+)
+
 HORIZON = 60.0
 """Seconds of virtual time that an application has to clean up after a connection."""
 
@@ -97,7 +102,7 @@ async def clear_up(session: Session, *, returned: bool, who: str) -> str | None:
             f"{session.trace.connection}: {who} {what}",
             *places,
             last_events(session.trace),
-            "Hint: end it in on_disconnect, or when the handler returns.",
+            _HINT,
         ]
     )
 

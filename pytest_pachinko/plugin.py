@@ -199,7 +199,7 @@ def _transport(config: pytest.Config, node: Any) -> str:
     try:
         _check_transport(name)
     except pytest.UsageError as error:
-        message = str(error)
+        message = f"{node.nodeid}: @pytest.mark.pachinko(transport=...): {error}"
     else:
         return str(name)
     pytest.fail(message, pytrace=False)

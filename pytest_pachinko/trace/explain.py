@@ -214,7 +214,9 @@ def _near_misses(pattern: Any, events: list[TraceEvent]) -> list[str]:
     """Name an event elsewhere that is what a pattern describes, or a message of its type."""
     for event in events:
         if pattern.matches(event):
-            return [f"  near miss: event [{event.index}] is such a one, but expected for itself"]
+            return [
+                f"  near miss: event [{event.index}] is such a one, but it stands in another place"
+            ]
     payload = getattr(pattern, "payload", None)
     if isinstance(payload, msgspec.Struct):
         alike = type(pattern)(type(payload))
@@ -229,6 +231,8 @@ def _comparison(pairs: list[Pair], wrong: list[int]) -> list[str]:
     """Return all pairs as lines, with what agrees cut down to some lines around the rest."""
     shown = {near for at in wrong for near in range(at - CONTEXT, at + CONTEXT + 1)}
     moves = _moves([pairs[at] for at in wrong])
+    names = {event.connection for _, event in pairs if event is not None}
+    width = max(map(len, names)) + 1 if len(names) > 1 else 0
     lines: list[str] = []
     left_out = 0
     for at in range(len(pairs)):
@@ -241,7 +245,7 @@ def _comparison(pairs: list[Pair], wrong: list[int]) -> list[str]:
         if len(lines) > MOST:
             rest = sum(other >= at for other in wrong)
             return [*lines, f"  … and {rest} more that differ"]
-        lines += _pair_lines(pairs, at, wrong[0], moves)
+        lines += _pair_lines(pairs, at, wrong[0], moves, width)
     if left_out:
         lines.append(f"  … {left_out} more that agree")
     return lines
@@ -260,12 +264,15 @@ def _moves(wrong: list[Pair]) -> dict[int, str]:
     return notes
 
 
-def _pair_lines(pairs: list[Pair], at: int, first: int, moves: dict[int, str]) -> list[str]:
+def _pair_lines(
+    pairs: list[Pair], at: int, first: int, moves: dict[int, str], width: int
+) -> list[str]:
     """Return a pair as lines; what the verdict says of the first one is not repeated."""
     pattern, event = pairs[at]
     if event is None:
         return [f"- expected  {shorten(pattern)}{moves.get(id(pattern), '')}"]
-    line = f"[{event.index}] {describe(event)}"
+    lane = f"{event.connection:{width}}" if width else ""
+    line = f"{lane}[{event.index}] {describe(event)}"
     if pattern is not None:
         return [f"  {line}"]
     lines = [f"+ {line}{moves.get(id(event), '')}"]

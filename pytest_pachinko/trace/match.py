@@ -75,11 +75,15 @@ class Pattern:
     def __repr__(self) -> str:
         """Return the code that makes the pattern."""
         parts = ", ".join(
-            f"{field.name}={value!r}" if field.kw_only else repr(value)
+            f"{field.name}={_code(value)}" if field.kw_only else _code(value)
             for field in fields(self)
             if (value := getattr(self, field.name)) is not _ANY
         )
         return f"{type(self).__name__}({parts})"
+
+
+def _code(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else repr(value)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -371,8 +375,14 @@ def check(patterns: Sequence[Any]) -> None:
                 f"{pattern!r} is no pattern of a trace.\n"
                 "Hint: ToApp(...), FromApp(...), Accepted(), Denied(...), Closed(...), Raised(...), "
                 "AnyOrder(...) or `...`; "
-                f"perhaps FromApp({pattern!r})?"
+                f"perhaps {_meant(pattern)}?"
             )
+
+
+def _meant(given: Any) -> str:
+    if isinstance(given, type) and issubclass(given, Pattern):
+        return f"{given.__name__}()"
+    return repr(FromApp(given))
 
 
 WINDOW = 300

@@ -10,6 +10,7 @@ from typing import Any
 from typing import overload
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.trace.event import Direction
 from pytest_pachinko.trace.event import Kind
 from pytest_pachinko.trace.event import TraceEvent
@@ -17,6 +18,7 @@ from pytest_pachinko.trace.match import as_pattern
 from pytest_pachinko.trace.match import check
 from pytest_pachinko.trace.match import matches
 from pytest_pachinko.trace.match import Raised
+from pytest_pachinko.trace.values import plain
 from pytest_pachinko.trace.values import substituted
 
 if TYPE_CHECKING:
@@ -80,14 +82,27 @@ class Trace(Sequence[TraceEvent]):
         """Return the trace with values called by name, to be compared so; reports show it so too.
 
         Args:
-            **names: The value of each name, such as an id that the application has chosen.
+            **names: The value of each name, such as an id that the application has chosen:
+                a ``str``, or what JSON holds as one, such as a ``UUID``.
+
+        Raises:
+            PachinkoUsageError: A value is no text.
 
         Example::
 
             order = (await session.receive(Ordered)).id
             assert session.trace.named(order=order) == [..., FromApp(Paid(id="<order>"))]
         """
-        values = self._names = self._names | {value: f"<{name}>" for name, value in names.items()}
+        values = dict(self._names)
+        for name, given in names.items():
+            value = plain(given)
+            if not isinstance(value, str) or not value:
+                raise PachinkoUsageError(
+                    f"named({name}={given!r}): only text can be called by a name, such as an id; "
+                    "a number may be equal by chance."
+                )
+            values[value] = f"<{name}>"
+        self._names = values
         whole = self._part(range(len(self)))
         whole._records = [
             (direction, kind, substituted(payload, values), time, order)

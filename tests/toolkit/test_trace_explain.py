@@ -12,6 +12,7 @@ from pytest_pachinko import Accepted
 from pytest_pachinko import Closed
 from pytest_pachinko import Denied
 from pytest_pachinko import FromApp
+from pytest_pachinko import merged
 from pytest_pachinko import Partial
 from pytest_pachinko import Raised
 from pytest_pachinko import ToApp
@@ -263,6 +264,18 @@ def test_the_fields_of_a_partial_message_are_compared() -> None:
 
     assert lines[3] == "  $.a: expected 2, got 1"
     assert difference(trace_of("1"), [FromApp(Partial(a=2))])[3] == ""
+
+
+def test_events_of_several_connections_are_told_apart() -> None:
+    ann, robert = Trace("ann"), Trace("robert")
+    ann.record("from_app", "text", "1", 0.0)
+    robert.record("from_app", "text", "2", 0.0)
+
+    assert difference(merged([ann, robert]), [FromApp(1), FromApp(3)])[4:] == [
+        "  ann    [0] ← text 1",
+        "- expected  FromApp(3)",
+        "+ robert [1] ← text 2",
+    ]
 
 
 def test_messages_that_cannot_be_compared_say_why() -> None:

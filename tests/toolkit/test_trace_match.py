@@ -221,6 +221,15 @@ def test_the_base_class_matches_nothing_of_its_own() -> None:
         Pattern().matches(frame("x"))
 
 
+def test_a_class_of_patterns_is_refused_with_one_of_them() -> None:
+    with pytest.raises(PachinkoUsageError, match=r"perhaps Accepted\(\)\?"):
+        matches([], [Accepted])
+
+
+def test_a_type_is_printed_by_its_name() -> None:
+    assert repr(FromApp(IsInt)) == "FromApp(IsInt)"
+
+
 def test_what_is_no_pattern_is_refused_with_the_pattern_that_was_meant() -> None:
     with pytest.raises(PachinkoUsageError, match=r"perhaps FromApp\('hi'\)"):
         matches([], ["hi"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -207,6 +208,20 @@ def test_values_may_be_called_by_name() -> None:
 
     assert trace.named(order="f3c1") == [FromApp({"id": "<order>", "by": "ann"})]
     assert trace == [FromApp({"id": "f3c1", "by": "ann"})]
+
+
+def test_a_uuid_is_called_by_name_too() -> None:
+    key = UUID("12345678123456781234567812345678")
+    trace = Trace("/chat")
+    trace.record("from_app", "text", f'{{"id":"{key}"}}', 0.0)
+
+    assert trace.named(key=key) == [FromApp({"id": "<key>"})]
+
+
+@pytest.mark.parametrize("value", [7, None, "", [1]])
+def test_what_is_no_text_has_no_name(value: Any) -> None:
+    with pytest.raises(PachinkoUsageError, match=r"named\(key=.*only text"):
+        Trace("/chat").named(key=value)
 
 
 class Say(msgspec.Struct, tag="say"):
