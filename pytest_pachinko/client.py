@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
-from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.connecting import Connecting
 from pytest_pachinko.connecting import Transport
 from pytest_pachinko.errors import ConnectionFailed
@@ -331,11 +330,7 @@ class ClientConnecting(Connecting):
         self.wire = client._network.NetworkPeer(
             client._new_trace(self._name or self.path, types), loop, client.timeout
         )
-        clock = None
-        adoption = None if server is None else server._adoption
-        if adoption is not None:
-            self._attendance = Attendance(adoption)
-            clock = self._attendance.clock
+        clock = self._attend(None if server is None else server._adoption)
         self.session = WebSocketSession(
             self.wire, self.path, self.belongings, clock, client.timeout
         )

@@ -8,6 +8,7 @@ from typing import Any
 from typing import NoReturn
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.errors import ApplicationFailure
 from pytest_pachinko.errors import HandshakeDenied
 from pytest_pachinko.errors import PachinkoUsageError
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from pytest_pachinko.clock.adopt import Attendance
+    from pytest_pachinko.clock.adopt import Adoption
+    from pytest_pachinko.clock.core import Clock
     from pytest_pachinko.faults import Fault
     from pytest_pachinko.headers import HeaderSource
     from pytest_pachinko.peer import PeerEnd
@@ -237,6 +239,13 @@ class Connecting:
     @abstractmethod
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         """Make the wire and the session."""
+
+    def _attend(self, adoption: Adoption | None) -> Clock | None:
+        """Let time stand still while the session is open, and return the clock, if there is one."""
+        if adoption is None:
+            return None
+        self._attendance = Attendance(adoption)
+        return self._attendance.clock
 
     @abstractmethod
     def _begin(self) -> None:

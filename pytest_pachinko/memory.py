@@ -8,7 +8,6 @@ from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
 
-from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.clock.control import check_policy
 from pytest_pachinko.connecting import Connecting
 from pytest_pachinko.connecting import TIMEOUT
@@ -209,10 +208,7 @@ class MemoryConnecting(Connecting):
         types = partial(message_types, transport.app, scope["path"], scope["subprotocols"])
         trace = transport._new_trace(self._name or self.path, types)
         self.wire = Wire(scope, trace, loop, self._faults)
-        clock = None
-        if transport._running.adoption is not None:
-            self._attendance = Attendance(transport._running.adoption)
-            clock = self._attendance.clock
+        clock = self._attend(transport._running.adoption)
         self.session = Session(self.wire, self.path, self.belongings, clock, transport.timeout)
         return self.session
 

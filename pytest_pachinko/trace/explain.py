@@ -75,7 +75,7 @@ def _visible(character: str) -> str:
 def describe(event: TraceEvent) -> str:
     """Return an event in one line, without its index."""
     arrow = "→" if event.direction == "to_app" else "←"
-    payload = event.payload if event.kind in ("text", "bytes") else redacted(event).payload
+    payload = _shown(event)
     match event.kind:
         case "accepted":
             chosen = f" subprotocol {payload.subprotocol}" if payload.subprotocol else ""
@@ -91,6 +91,11 @@ def describe(event: TraceEvent) -> str:
             return f"{arrow} closed by {by} {payload.code}{reason}"
         case _:
             return f"{arrow} {event.kind} {shorten(payload)}"
+
+
+def _shown(event: TraceEvent) -> Any:
+    """Return the payload of an event, without the secrets of a handshake."""
+    return event.payload if event.kind in ("text", "bytes") else redacted(event).payload
 
 
 def trace_lines(events: Sequence[TraceEvent], limit: int | None = None) -> list[str]:
@@ -332,7 +337,7 @@ def _as_pattern(event: TraceEvent) -> str:
 
 def _in_full(event: TraceEvent) -> str:
     """Return an event with all that is compared between two traces."""
-    payload = event.payload if event.kind in ("text", "bytes") else redacted(event).payload
+    payload = _shown(event)
     match event.kind:
         case "accepted":
             return shorten(Accepted(payload.subprotocol, headers=_pairs(payload.headers)))
