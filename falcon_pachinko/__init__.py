@@ -12,6 +12,7 @@ from falcon_pachinko.errors import ConnectError
 from falcon_pachinko.errors import HandlerError
 from falcon_pachinko.errors import InvalidMessage
 from falcon_pachinko.errors import PachinkoError
+from falcon_pachinko.errors import PeerLeftError
 from falcon_pachinko.errors import RouteError
 from falcon_pachinko.errors import SchemaError
 from falcon_pachinko.hooks import ConnectionContext
@@ -29,6 +30,7 @@ __all__ = [
     "InvalidMessage",
     "MessageContext",
     "PachinkoError",
+    "PeerLeftError",
     "RouteError",
     "SchemaError",
     "WebSocketLike",

@@ -16,6 +16,7 @@ from falcon import WebSocketDisconnected
 
 from falcon_pachinko.dispatch import explain
 from falcon_pachinko.errors import ConnectError
+from falcon_pachinko.errors import PeerLeftError
 from falcon_pachinko.hooks import ConnectionContext
 from falcon_pachinko.hooks import MessageContext
 from falcon_pachinko.inbox import ABNORMAL
@@ -88,9 +89,14 @@ async def serve(
             for hook in connection_hooks:
                 await stack.enter_async_context(hook(context))
             await conversation.run()
-    except WebSocketDisconnected:
+    except WebSocketDisconnected as error:
         # The peer left while something was being sent to it: a normal end.
-        pass
+        if conversation.is_of_another(error):
+            raise PeerLeftError(
+                f"{type(resource).__name__}: a handler has sent to another connection, whose peer "
+                f"had left ({error}).\n"
+                "Hint: except falcon.WebSocketDisconnected where others are sent to."
+            ) from error
     except falcon.HTTPError as error:
         conversation.refuse_with(error)
         raise
@@ -165,6 +171,10 @@ class Conversation:
         if _DENIAL in extensions:
             self.inbox.deny = partial(_deny, error)
 
+    def is_of_another(self, error: WebSocketDisconnected) -> bool:
+        """Return whether it is another connection that has ended, to which was sent from here."""
+        return getattr(error, "resource", self._resource) is not self._resource
+
     async def run(self) -> None:
         """Run the connection from handshake to goodbye.
 
@@ -198,7 +208,9 @@ class Conversation:
             await self._handshake()
             if inbox.accepted:
                 await self._receive()
-        except WebSocketDisconnected:
+        except WebSocketDisconnected as error:
+            if self.is_of_another(error):
+                raise
             # The peer left during the handshake.
             if inbox.accepted and ws.closed:
                 await inbox.drain()
@@ -247,7 +259,9 @@ class Conversation:
                     await getattr(resource, name)(ws, message)
                 else:
                     await resource.on_unhandled(ws, frame)
-            except WebSocketDisconnected:
+            except WebSocketDisconnected as error:
+                if self.is_of_another(error):
+                    raise
                 # The peer has left, and what it said before is still served. If it has not
                 # left, the handler means to end the connection.
                 if not ws.closed:

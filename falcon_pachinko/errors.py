@@ -8,10 +8,11 @@
         ├── HandlerError (TypeError)  handlers and schema disagree
         ├── RouteError (ValueError)   a template, prefix, name or app that cannot be routed
         ├── ConnectError (RuntimeError)  ``on_connect`` did not decide
+        ├── PeerLeftError (RuntimeError)  a handler sent to somebody else, who had left
         └── InvalidMessage (ValueError)  a frame that cannot be dispatched
 
-The first three are raised while the application is being put together, the last two while
-a connection is served.
+The first three are raised while the application is being put together, the others while a
+connection is served.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "InvalidMessage",
     "InvalidReason",
     "PachinkoError",
+    "PeerLeftError",
     "RouteError",
     "SchemaError",
 ]
@@ -56,6 +58,14 @@ class RouteError(PachinkoError, ValueError):
 
 class ConnectError(PachinkoError, RuntimeError):
     """``on_connect`` returned without accepting or refusing the connection."""
+
+
+class PeerLeftError(PachinkoError, RuntimeError):
+    """A handler sent to another connection, whose peer had left, and did not expect that.
+
+    Its cause is the ``falcon.WebSocketDisconnected`` of the other connection, which by itself
+    would mean that the handler's own has ended.
+    """
 
 
 class InvalidMessage(PachinkoError, ValueError):  # noqa: N818 - the name of a fact about a frame

@@ -211,12 +211,18 @@ class WebSocketResource:
         """
         try:
             await self.ws.send_text(_encode(message).decode())
+        except WebSocketDisconnected as error:
+            # Whose connection it was: a handler may send to others than its own.
+            error.resource = self  # type: ignore[attr-defined]
+            raise
         except RuntimeError as error:
             # Some servers raise one, rather than an OSError, for a connection that is gone.
             inbox = self._conversation.inbox
-            if inbox.ended:
-                raise WebSocketDisconnected(inbox.code) from error
-            raise
+            if not inbox.ended:
+                raise
+            ended = WebSocketDisconnected(inbox.code)
+            ended.resource = self  # type: ignore[attr-defined]
+            raise ended from error
 
 
 def hooks_of(cls: type[WebSocketResource]) -> list[Hooks]:

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections import deque
 from contextlib import asynccontextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -114,7 +115,8 @@ class Room:
         """Send a message to every member, except one."""
         for nick, member in list(self.members.items()):
             if nick != but:
-                await member.send(message)
+                with suppress(falcon.WebSocketDisconnected):  # who has just left is not told
+                    await member.send(message)
 
 
 class Guest(WebSocketResource):
