@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import falcon
 import falcon.asgi
-import falcon.inspect
 
 from falcon_pachinko.conversation import serve
 from falcon_pachinko.dispatch import signature_for
@@ -434,12 +433,17 @@ class _Mount:
 
 
 def _routes_of(app: falcon.asgi.App[Any, Any]) -> list[str]:
-    try:
-        return [route.path for route in falcon.inspect.inspect_routes(app)]
-    except TypeError:
-        # An app with a router of its own, which Falcon cannot inspect: what collides there
-        # is that router's to say.
-        return []
+    # What falcon.inspect does, without looking up the source line of each responder, which takes
+    # longer than all the rest of making an app. A router of another make has no such nodes: what
+    # collides there is that router's to say.
+    waiting = list(getattr(app._router, "_roots", ()))
+    found = []
+    while waiting:
+        node = waiting.pop()
+        if node.uri_template is not None:
+            found.append(node.uri_template)
+        waiting += node.children
+    return found
 
 
 def _class_of(make: Any) -> type[WebSocketResource] | None:
