@@ -15,7 +15,7 @@ from falcon.routing import CompiledRouter
 
 from falcon_pachinko.errors import RouteError
 
-__all__ = ["Templates", "check_syntax", "fields_of", "fill", "join"]
+__all__ = ["Templates", "check_syntax", "converters_of", "fields_of", "fill", "join"]
 
 # A field: its name, perhaps ":" and a converter, perhaps with arguments in parentheses.
 _FIELD = re.compile(r"\{([^}:]*)(?::([^}(]*)(?:\([^}]*\))?)?\}")
@@ -29,6 +29,11 @@ def join(prefix: str, path: str) -> str:
 def fields_of(template: str) -> list[str]:
     """Return the names of a template's fields, in order."""
     return [match[1].strip() for match in _FIELD.finditer(template)]
+
+
+def converters_of(template: str) -> dict[str, str]:
+    """Return the name of each field's converter, or the empty string, by the field's name."""
+    return {match[1].strip(): (match[2] or "").strip() for match in _FIELD.finditer(template)}
 
 
 def check_syntax(template: str, what: str) -> str:

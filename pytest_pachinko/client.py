@@ -323,10 +323,8 @@ class ClientConnecting(Connecting):
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         client = self._opener
         server = client._server
-        types = None
-        if server is not None:
-            path = unquote(self.path.partition("?")[0])
-            types = partial(message_types, server.app, path, self._offered)
+        app = None if server is None else server.app
+        types = partial(message_types, app, unquote(self.path.partition("?")[0]), self._offered)
         self.wire = client._network.NetworkPeer(
             client._new_trace(self._name or self.path, types), loop, client.timeout
         )

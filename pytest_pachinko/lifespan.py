@@ -166,6 +166,7 @@ def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
 
 async def _end(task: asyncio.Task[Any]) -> None:
     """Let an application that has nothing left to do return, and cancel it if it does not."""
-    await asyncio.wait([task], timeout=GRACE)
-    task.cancel()
-    await asyncio.wait([task], timeout=GRACE)
+    done, _ = await asyncio.wait([task], timeout=GRACE)
+    if not done:
+        task.cancel()
+        await asyncio.wait([task], timeout=GRACE)

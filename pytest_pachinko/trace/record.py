@@ -24,13 +24,15 @@ from pytest_pachinko.trace.values import substituted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Trace", "comparable", "merged"]
+    from pytest_pachinko.observing import Notes
+
+__all__ = ["Trace", "comparable", "merged", "next_order"]
 
 Types = tuple[Any, Any]
 
 Record = tuple[Direction, Kind, Any, float, int]
 
-_next_order = count().__next__  # of all events of the process: traces can be merged by it
+next_order = count().__next__  # of all events of the process: traces can be merged by it
 
 
 class Trace(Sequence[TraceEvent]):
@@ -48,9 +50,12 @@ class Trace(Sequence[TraceEvent]):
     Args:
         connection: The name of the connection.
         types: Returns what a frame to the application, and one from it, may hold, or None.
+
+    Attributes:
+        notes: What the resource did with each frame, if somebody was ``observing``.
     """
 
-    __slots__ = ("_names", "_places", "_records", "_sources", "_types", "connection")
+    __slots__ = ("_names", "_places", "_records", "_sources", "_types", "connection", "notes")
 
     def __init__(
         self, connection: str, types: Callable[[], Types | None] | Types | None = None
@@ -61,10 +66,11 @@ class Trace(Sequence[TraceEvent]):
         self._places: Sequence[int] | None = None  # of the events in the whole, if this is a part
         self._names: dict[Any, str] = {}
         self._sources: list[Trace] | None = None  # of the events, if there are several
+        self.notes: Notes | None = None
 
     def record(self, direction: Direction, kind: Kind, payload: Any, time: float) -> None:
         """Add an event at the end."""
-        self._records.append((direction, kind, payload, time, _next_order()))
+        self._records.append((direction, kind, payload, time, next_order()))
 
     def of(self, connection: Any) -> Trace:
         """Return the events of one connection.
@@ -188,6 +194,10 @@ class Trace(Sequence[TraceEvent]):
         if callable(self._types):
             self._types = self._types()
         return self._types
+
+    @types.setter
+    def types(self, types: Types) -> None:
+        self._types = types
 
     def _part(self, numbers: Sequence[int]) -> Trace:
         part = Trace(self.connection, self._types)
