@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_pachinko.client import WebSocketTestClient
     from pytest_pachinko.connecting import Transport
     from pytest_pachinko.errors import ApplicationFailure
+    from pytest_pachinko.errors import CheckFailed
     from pytest_pachinko.errors import ConnectionFailed
     from pytest_pachinko.errors import HandshakeDenied
     from pytest_pachinko.errors import LeftBehind
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from pytest_pachinko.faults import Latency
     from pytest_pachinko.faults import LostConnection
     from pytest_pachinko.faults import Statistics
+    from pytest_pachinko.fuzz import CHECKS
+    from pytest_pachinko.fuzz import close_codes
+    from pytest_pachinko.fuzz import play
+    from pytest_pachinko.fuzz import Played
     from pytest_pachinko.harness import SimulatorConnection
     from pytest_pachinko.harness import SimulatorRouterHarness
     from pytest_pachinko.headers import Headers
@@ -36,6 +41,14 @@ if TYPE_CHECKING:
     from pytest_pachinko.memory import MemoryTransport
     from pytest_pachinko.session import Session
     from pytest_pachinko.simulator import WebSocketSimulator
+    from pytest_pachinko.stream import Drop
+    from pytest_pachinko.stream import InvalidFrame
+    from pytest_pachinko.stream import Leave
+    from pytest_pachinko.stream import Open
+    from pytest_pachinko.stream import Peer
+    from pytest_pachinko.stream import Send
+    from pytest_pachinko.stream import Stream
+    from pytest_pachinko.stream import Wait
     from pytest_pachinko.trace import Accepted
     from pytest_pachinko.trace import AnyOrder
     from pytest_pachinko.trace import Closed
@@ -49,41 +62,54 @@ if TYPE_CHECKING:
     from pytest_pachinko.trace import TraceEvent
 
 __all__ = [
+    "CHECKS",
     "Accepted",
     "AnyOrder",
     "ApplicationFailure",
+    "CheckFailed",
     "Closed",
     "ConnectionFailed",
     "Denied",
+    "Drop",
     "Failure",
     "Fault",
     "FromApp",
     "HandshakeDenied",
     "Headers",
+    "InvalidFrame",
     "Latency",
+    "Leave",
     "LeftBehind",
     "LifespanFailed",
     "LiveServer",
     "LostConnection",
     "MemoryTransport",
+    "Open",
     "PachinkoUsageError",
     "Partial",
+    "Peer",
+    "Played",
     "Raised",
+    "Send",
     "Session",
     "SessionClosed",
     "SimulatorConnection",
     "SimulatorRouterHarness",
     "Stalled",
     "Statistics",
+    "Stream",
     "ToApp",
     "Trace",
     "TraceEvent",
     "Transport",
     "UnexpectedMessage",
+    "Wait",
     "WebSocketSession",
     "WebSocketSimulator",
     "WebSocketTestClient",
+    "close_codes",
     "merged",
+    "play",
 ]
 
 _MODULES = {
@@ -91,6 +117,7 @@ _MODULES = {
     "connecting": ("Transport",),
     "errors": (
         "ApplicationFailure",
+        "CheckFailed",
         "ConnectionFailed",
         "HandshakeDenied",
         "LeftBehind",
@@ -101,12 +128,14 @@ _MODULES = {
         "UnexpectedMessage",
     ),
     "faults": ("Failure", "Fault", "Latency", "LostConnection", "Statistics"),
+    "fuzz": ("CHECKS", "Played", "close_codes", "play"),
     "harness": ("SimulatorConnection", "SimulatorRouterHarness"),
     "headers": ("Headers",),
     "live": ("LiveServer",),
     "memory": ("MemoryTransport",),
     "session": ("Session",),
     "simulator": ("WebSocketSimulator",),
+    "stream": ("Drop", "InvalidFrame", "Leave", "Open", "Peer", "Send", "Stream", "Wait"),
     "trace": (
         "Accepted",
         "AnyOrder",

@@ -13,7 +13,7 @@ from pytest_pachinko.errors import PachinkoUsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["load_application"]
+__all__ = ["check_application", "is_factory", "load_application", "load_value"]
 
 _ASGI_ARGUMENTS = 3
 _ANY_NUMBER = 100
@@ -40,6 +40,19 @@ def load_application(name: str, root: Path) -> Any:
     Raises:
         PachinkoUsageError: There is no such application; the message says what to write.
     """
+    return check_application(_made_by(load_value(name, root), name), name)
+
+
+def load_value(name: str, root: Path) -> Any:
+    """Import what the configuration names, as it is.
+
+    Args:
+        name: ``module:attribute``; the attribute may have dots.
+        root: The folder of the project, which modules are looked for in too.
+
+    Raises:
+        PachinkoUsageError: There is no such thing; the message says what to write.
+    """
     if not name:
         raise PachinkoUsageError(f"No application to connect to.\n{_WHERE}")
     module_name, colon, attribute = name.partition(":")
@@ -55,7 +68,7 @@ def load_application(name: str, root: Path) -> Any:
                 f"pachinko_app = {name!r}: {module_name} has no attribute {attribute!r}.\n"
                 f"It has: {names}\n{_WHERE}"
             ) from None
-    return check_application(_made_by(value, name), name)
+    return value
 
 
 def check_application(app: Any, name: str) -> Any:
@@ -98,8 +111,7 @@ def _import(module_name: str, name: str, root: Path) -> Any:
 
 def _made_by(value: Any, name: str) -> Any:
     """Return the application: the value, or what it makes if it is a factory."""
-    # What takes any arguments is a wrapped application.
-    if not callable(value) or not _takes(value, 0) or _takes(value, _ANY_NUMBER):
+    if not is_factory(value):
         return value
     app = value()
     if inspect.iscoroutine(app):
@@ -111,6 +123,12 @@ def _made_by(value: Any, name: str) -> Any:
             "websocket_app."
         )
     return app
+
+
+def is_factory(value: Any) -> bool:
+    """Return whether something makes applications, and is none itself."""
+    # What takes any arguments is a wrapped application.
+    return callable(value) and _takes(value, 0) and not _takes(value, _ANY_NUMBER)
 
 
 def _takes(value: Any, number: int) -> bool:

@@ -12,6 +12,7 @@
             ├── HandshakeDenied       the application refused the connection
             ├── ConnectionFailed      no connection to a server came about
             ├── LeftBehind            something of the connection outlived it
+            ├── CheckFailed           a check of a play does not hold
             └── LifespanFailed        the application did not start, or stop
 
 Each message says what happened, what was expected, what came last, and gives one hint.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApplicationFailure",
+    "CheckFailed",
     "ConnectionFailed",
     "HandshakeDenied",
     "LeftBehind",
@@ -103,6 +105,10 @@ class ConnectionFailed(ApplicationFailure):
 
 class LeftBehind(ApplicationFailure):
     """Something of the connection outlived it."""
+
+
+class CheckFailed(ApplicationFailure):
+    """Something that holds for every application does not hold for this one."""
 
 
 class LifespanFailed(ApplicationFailure):

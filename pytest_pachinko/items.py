@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_pachinko.fuzz.checks import Check
+    from pytest_pachinko.routes import Route
     from pytest_pachinko.trace.record import Trace
 
-__all__ = ["MARKER", "NODE_ID", "SOURCES", "marked", "option", "traces_of"]
+__all__ = ["Hooks", "MARKER", "NODE_ID", "SOURCES", "flag", "marked", "option", "traces_of"]
 
 SOURCES = pytest.StashKey["list[Any]"]()
 """What a test has opened sessions with: each with the attribute ``traces``."""
@@ -36,6 +40,12 @@ def option(config: pytest.Config, name: str) -> str:
     return str(config.getini(name) if value is None else value)
 
 
+def flag(config: pytest.Config, name: str) -> bool:
+    """Return whether an option of the command line is given, or its twin of the configuration."""
+    given = config.getoption(f"--{name.replace('_', '-')}")
+    return bool(config.getini(name) if given is None else given)
+
+
 def marked(node: Any, name: str, default: Any) -> Any:
     """Return what the marker of a test says, the closest one first."""
     value = default
@@ -55,3 +65,33 @@ def traces_of(item: pytest.Item) -> list[Trace]:
     """Return the traces of a test, each once."""
     traces = [trace for source in item.stash.get(SOURCES, []) for trace in source.traces]
     return list({id(trace): trace for trace in traces}.values())
+
+
+class Hooks:
+    """The hooks that a project may implement, in a ``conftest.py`` or a plugin of its own."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_pachinko_connection(self, route: Route) -> dict[str, Any] | None:
+        """Say how ``--pachinko-fuzz`` opens connections to a route.
+
+        Args:
+            route: The route, with ``path``, ``subprotocol``, ``schema``, ``emits`` and
+                ``resource``.
+
+        Returns:
+            A dict with any of ``headers``, ``cookies``, ``query`` (parameters of the query) and
+            ``params`` (for fields of the path, a value or a Hypothesis strategy); None to leave it
+            to others.
+        """
+
+    @pytest.hookspec
+    def pytest_pachinko_checks(self, route: Route) -> Sequence[Check] | None:
+        """Add checks to those that ``--pachinko-fuzz`` makes.
+
+        Args:
+            route: The route.
+
+        Returns:
+            Functions of a ``Played``, each of which raises an ``AssertionError`` if it does not
+            hold.
+        """

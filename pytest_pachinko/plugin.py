@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_pachinko.items import flag
+from pytest_pachinko.items import Hooks
 from pytest_pachinko.items import marked
 from pytest_pachinko.items import MARKER
 from pytest_pachinko.items import option
@@ -110,6 +112,54 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="with --pachinko-trace-dir: write the traces of tests that pass too",
     )
+    group.addoption(
+        "--pachinko-cov",
+        action="store_true",
+        default=None,
+        help="show how much of the protocols of websocket_app the tests have spoken",
+    )
+    group.addoption(
+        "--pachinko-cov-json",
+        metavar="FILE",
+        help="write that to this file",
+    )
+    group.addoption(
+        "--pachinko-cov-fail-under",
+        metavar="PERCENT",
+        help="fail if it is less than that",
+    )
+    group.addoption(
+        "--pachinko-fuzz",
+        action="store_true",
+        default=None,
+        help="add tests that fuzz each route of the application of --pachinko-app",
+    )
+    group.addoption(
+        "--pachinko-fuzz-examples",
+        metavar="NUMBER",
+        help="how many streams each of these tests draws",
+    )
+    group.addoption(
+        "--pachinko-fuzz-time",
+        metavar="SECONDS",
+        help="for how long all of these tests draw streams together, instead of a number of them",
+    )
+    parser.addini("pachinko_fuzz", "see --pachinko-fuzz", type="bool", default=False)
+    parser.addini("pachinko_fuzz_examples", "see --pachinko-fuzz-examples", default="100")
+    parser.addini("pachinko_fuzz_time", "see --pachinko-fuzz-time", default="")
+    parser.addini(
+        "pachinko_failures",
+        "where --pachinko-fuzz keeps the failures that it finds, below the root directory",
+        default="tests/pachinko_failures",
+    )
+    parser.addini(
+        "pachinko_routes",
+        "routes that --pachinko-fuzz cannot know of: lines of /path = module:Schema -> module:Emits",
+        type="linelist",
+    )
+    parser.addini("pachinko_cov", "see --pachinko-cov", type="bool", default=False)
+    parser.addini("pachinko_cov_json", "see --pachinko-cov-json", default="")
+    parser.addini("pachinko_cov_fail_under", "see --pachinko-cov-fail-under", default="")
     parser.addini("pachinko_app", "see --pachinko-app")
     parser.addini("pachinko_trace_dir", "see --pachinko-trace-dir", default="")
     parser.addini("pachinko_trace_all", "see --pachinko-trace-all", type="bool", default=False)
@@ -120,6 +170,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "when time may move while a session is open in memory: demand, autojump or wall",
         default="demand",
     )
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hooks that a project may implement."""
+    pluginmanager.add_hookspecs(Hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -138,6 +193,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _timeout(config)
     _check_transport(option(config, "pachinko_transport"))
     _configure_files(config)
+    _configure_fuzzing(config)
     if _has_asyncio(config):
         from pytest_pachinko import fixtures_asyncio
 
@@ -159,6 +215,20 @@ def _configure_files(config: pytest.Config) -> None:
         from pytest_pachinko import plugin_artefacts
 
         plugin_artefacts.configure(config)
+
+
+def _configure_fuzzing(config: pytest.Config) -> None:
+    """Register what fuzzes, and what measures the coverage of protocols, where that is wanted."""
+    fuzzes = flag(config, "pachinko_fuzz")
+    values = ("pachinko_cov_json", "pachinko_cov_fail_under")
+    if fuzzes or flag(config, "pachinko_cov") or any(option(config, name) for name in values):
+        from pytest_pachinko import plugin_coverage
+
+        plugin_coverage.configure(config)
+    if fuzzes:
+        from pytest_pachinko.fuzz import collect
+
+        collect.configure(config)
 
 
 def _has_asyncio(config: pytest.Config) -> bool:
@@ -360,6 +430,16 @@ def _pachinko_new_server(request: pytest.FixtureRequest, websocket_app: Any) -> 
     except PachinkoUsageError as error:
         message = str(error)
     pytest.fail(message, pytrace=False)
+
+
+@pytest.fixture
+def websocket_handshake() -> Any:
+    """How --pachinko-fuzz opens connections; override it where that needs other fixtures.
+
+    It is a dict with any of ``headers``, ``cookies``, ``query`` and ``params``, or a function that gives
+    one for a route.
+    """
+    return None
 
 
 @pytest.fixture

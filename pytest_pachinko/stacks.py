@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from types import TracebackType
 
-__all__ = ["await_chain", "doing", "without_servers_frames"]
+__all__ = ["await_chain", "doing", "places_in", "without_servers_frames"]
 
 
 def await_chain(awaited: Any) -> Iterator[FrameType]:
@@ -68,6 +68,17 @@ def without_servers_frames(traceback: TracebackType | None) -> TracebackType | N
     return None
 
 
+def places_in(error: BaseException) -> list[str]:
+    """Return where an exception passed through the user's code, a line for each place."""
+    places = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(_INSTALLED):
+            places.append(_place(traceback.tb_frame, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return places
+
+
 def _waits_for(below: list[FrameType]) -> str:
     """Name what the user's line waits for, as far as it is asyncio's."""
     for frame in reversed(below):
@@ -77,13 +88,20 @@ def _waits_for(below: list[FrameType]) -> str:
     return ""
 
 
-def _place(frame: FrameType) -> str:
+def _place(frame: FrameType, number: int | None = None) -> str:
+    """Return a place in the code in one line.
+
+    Args:
+        frame: The frame.
+        number: The line, if it is not the one where the frame stands.
+    """
     filename = frame.f_code.co_filename
-    line = linecache.getline(filename, frame.f_lineno).strip()
+    number = number or frame.f_lineno
+    line = linecache.getline(filename, number).strip()
     path = Path(filename)
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
-    return f"{path}:{frame.f_lineno} in {frame.f_code.co_qualname}: {line}"
+    return f"{path}:{number} in {frame.f_code.co_qualname}: {line}"
 
 
 def _folder(path: str) -> str:

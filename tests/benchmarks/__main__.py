@@ -14,12 +14,13 @@ from tests.benchmarks import clock_cases
 from tests.benchmarks import live_cases
 from tests.benchmarks import report
 from tests.benchmarks import runtime_cases
+from tests.benchmarks import strategies_cases
 from tests.benchmarks import toolkit_cases
 from tests.benchmarks import trace_cases
 from tests.benchmarks.measure import measure
 from tests.benchmarks.toolkits import find_toolkits
 
-GROUPS = ("echo", "idle", "open", "lockstep", "burst", "clock", "live", "trace")
+GROUPS = ("echo", "idle", "open", "lockstep", "burst", "clock", "live", "trace", "strategies")
 
 _PATIENCE = 60.0  # seconds for one round of one group
 
@@ -53,6 +54,7 @@ def main() -> None:
     available |= runtime_cases.groups(quick=arguments.quick)
     available |= clock_cases.groups(quick=arguments.quick)
     available |= live_cases.groups(quick=arguments.quick)
+    available |= strategies_cases.groups(quick=arguments.quick)
     groups = [available[name] for name in GROUPS if name in wanted and name in available]
 
     print(report.versions())

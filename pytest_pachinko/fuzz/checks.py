@@ -1,0 +1,323 @@
+"""What holds for every application, whatever its peers do.
+
+A check is a function of what came of a play; it raises an ``AssertionError`` if the application has
+done wrong. ``CHECKS`` are those that ``play`` applies; a project adds its own::
+
+    def nobody_is_insulted(played):
+        assert "fool" not in str(played.trace[:])
+
+    play(app, "/chat", stream, checks=[*CHECKS, nobody_is_insulted])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_pachinko.errors import CheckFailed
+from pytest_pachinko.peer import may_close_with
+from pytest_pachinko.stream import Drop
+from pytest_pachinko.stream import frame_of
+from pytest_pachinko.stream import InvalidFrame
+from pytest_pachinko.stream import messages_of
+from pytest_pachinko.stream import Open
+from pytest_pachinko.stream import Send
+from pytest_pachinko.stream import Stream
+from pytest_pachinko.stream import Wait
+from pytest_pachinko.trace.event import decoder
+from pytest_pachinko.trace.event import UNDECODABLE
+from pytest_pachinko.trace.explain import compare
+from pytest_pachinko.trace.explain import describe
+from pytest_pachinko.trace.explain import shorten
+from pytest_pachinko.trace.record import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_pachinko.fuzz.played import Line
+    from pytest_pachinko.fuzz.played import Played
+    from pytest_pachinko.stream import Step
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "close_codes",
+    "every_message_is_served",
+    "invalid_frames_are_refused",
+    "invalid_frames_change_nothing",
+    "legal_close_codes",
+    "no_exception",
+    "no_stall",
+    "nothing_left_behind",
+    "only_what_emits_declares",
+    "replies_are_bounded",
+]
+
+__tracebackhide__ = True  # a failure is shown in the test, not in here
+
+Check = Callable[["Played"], None]
+
+MOST_FRAMES = 1_000
+"""How many frames an application may send for each step of its peers, to each of them."""
+
+MOST_BYTES = 1024 * 1024
+"""How many bytes an application may send for each step of its peers, to each of them."""
+
+
+def no_exception(played: Played) -> None:
+    """No exception escapes from the application.
+
+    Raises:
+        Exception: The first one, as itself.
+    """
+    for line in played.lines:
+        for error in line.failures:
+            raise error
+
+
+def no_stall(played: Played) -> None:
+    """The application comes to rest after each step.
+
+    Raises:
+        CheckFailed: It never did.
+    """
+    if played.stalled is not None:
+        raise CheckFailed(f"The application does not come to rest.\n{played.stalled}")
+
+
+def nothing_left_behind(played: Played) -> None:
+    """When a connection has ended, so have its handlers, tasks and timers.
+
+    Raises:
+        CheckFailed: Something has outlived its connection.
+    """
+    for line in played.lines:
+        if line.left is not None:
+            raise CheckFailed(line.left)
+
+
+def only_what_emits_declares(played: Played) -> None:
+    """What the application sends is what its resource declares as ``emits``.
+
+    Raises:
+        CheckFailed: A frame is something else.
+    """
+    for line in played.lines:
+        emits = None if line.trace.types is None else line.trace.types[1]
+        if emits is None:
+            continue
+        decode = decoder(emits).decode
+        for number, frame in _frames_from_app(line):
+            try:
+                decode(frame)
+            except UNDECODABLE as error:
+                raise CheckFailed(
+                    f"{line.trace.connection}: the application has sent what its emits does "
+                    f"not declare: {error}\n  [{number}] {describe(line.trace[number])}"
+                ) from None
+
+
+def legal_close_codes(played: Played) -> None:
+    """The application closes with codes that mean something from a server.
+
+    Those are what RFC 6455, section 7.4, and its registry allow a server to send, without those
+    that only a client sends, and without 1011 for an error.
+
+    Raises:
+        CheckFailed: It has closed with another one.
+    """
+    for line, code in _closes(played):
+        if code in (1010, 1011) or not may_close_with(code):
+            meaning = {
+                1010: "which only a client sends",
+                1011: "which says that it has failed, though no exception was seen",
+            }.get(code, "which is no code that may be sent (RFC 6455, section 7.4)")
+            if code == 1006:
+                meaning = "because it returned without closing the connection"
+            raise CheckFailed(
+                f"{line.trace.connection}: the application has ended the connection with "
+                f"{code}, {meaning}."
+            )
+
+
+def close_codes(*codes: int) -> Check:
+    """Make a check: the application closes with these codes only.
+
+    Args:
+        *codes: The close codes that are part of its protocol.
+    """
+
+    def declared_close_codes(played: Played) -> None:
+        for line, code in _closes(played):
+            if code not in codes:
+                raise CheckFailed(
+                    f"{line.trace.connection}: the application has closed with "
+                    f"{code}; declared are {', '.join(map(str, codes))}."
+                )
+
+    return declared_close_codes
+
+
+def invalid_frames_are_refused(played: Played) -> None:
+    """No handler sees an invalid frame.
+
+    It looks at applications with our resources, where what they decode can be seen.
+
+    Raises:
+        CheckFailed: A handler was called with one.
+    """
+    for line in played.lines:
+        for message, note in zip(line.sent, line.trace.notes or (), strict=False):
+            if isinstance(message, InvalidFrame) and note.error is None:
+                raise CheckFailed(
+                    f"{line.trace.connection}: {message.path or 'a frame'} {message.operator} was "
+                    f"ACCEPTED: {note.handler or 'on_unhandled'} was called with "
+                    f"{shorten(message.raw)}\n  expected: {message.error}"
+                )
+
+
+def every_message_is_served(played: Played) -> None:
+    """Each message reaches its handler, also after an invalid one.
+
+    It looks at applications with our resources, at connections that these do not close.
+
+    Raises:
+        CheckFailed: A message was refused, or never handled.
+    """
+    if played.stalled is not None:
+        return
+    closed = {line for line, _ in _closes(played)}
+    for line in played.lines:
+        notes = line.trace.notes
+        if notes is None or line.refused or line in closed:
+            continue
+        for number, message in enumerate(line.sent):
+            if number >= len(notes):
+                raise CheckFailed(
+                    f"{line.trace.connection}: the application has never looked at "
+                    f"{shorten(frame_of(message))}"
+                )
+            error = notes[number].error
+            if error is not None and not isinstance(message, InvalidFrame | str | bytes):
+                raise CheckFailed(
+                    f"{line.trace.connection}: the application has refused "
+                    f"{shorten(frame_of(message))}\n  {error}\n"
+                    "Hint: the stream was drawn from another schema than the resource's?"
+                )
+
+
+def invalid_frames_change_nothing(played: Played) -> None:
+    """Without its invalid frames, a stream has the same answers.
+
+    What is sent while the application deals with an invalid frame is its answer to that one, and
+    is left out. Where it closes a connection because of one, or does not do the same thing twice,
+    there is nothing to compare.
+
+    Raises:
+        CheckFailed: An answer is another one.
+    """
+    if not played.windows or played.stalled is not None:
+        return
+    if any(isinstance(step, Drop) and step.after for step in played.stream):
+        return  # when that peer vanishes depends on all answers
+    if any(
+        kind == "closed" and direction == "from_app" and _is_within(played, order)
+        for direction, kind, _, _, order in played.trace._records
+    ):
+        return
+    # What has opened a connection still does, and the application comes to rest where it did.
+    without = Stream(
+        [
+            each
+            for step in played.stream
+            for each in ([Wait(0.0), Open(step.on)] if _is_invalid(step) else [step])
+        ],
+        played.stream.peers,
+    )
+    expected = _answers(played.again(without))
+    got = _answers(played)
+    if got == expected:
+        return
+    if _answers(played.again(without)) != expected or _answers(played.again(played.stream)) != got:
+        return  # it does not do the same thing twice
+    nothing = Trace("nothing")
+    for name in dict.fromkeys([*got, *expected]):
+        mine, other = got.get(name, nothing), expected.get(name, nothing)
+        if mine != other:
+            raise CheckFailed(
+                f"{name}: an invalid frame has changed what comes after it. Expected is what is "
+                "answered without it.\n" + "\n".join(compare(mine, other)[0])
+            )
+
+
+def replies_are_bounded(played: Played) -> None:
+    """A peer cannot make the application send without end.
+
+    Raises:
+        CheckFailed: It has sent more than ``MOST_FRAMES`` frames, or ``MOST_BYTES`` bytes, for
+            each step of the stream to one connection.
+    """
+    steps = max(1, len(played.stream))
+    for line in played.lines:
+        frames = [frame for _, frame in _frames_from_app(line)]
+        size = sum(map(len, frames))
+        if len(frames) > MOST_FRAMES * steps or size > MOST_BYTES * steps:
+            raise CheckFailed(
+                f"{line.trace.connection}: the application has sent {len(frames)} frames, {size} "
+                f"bytes, after {steps} steps with {len(messages_of(played.stream))} messages."
+            )
+
+
+CHECKS: list[Check] = [
+    no_exception,
+    no_stall,
+    nothing_left_behind,
+    only_what_emits_declares,
+    invalid_frames_are_refused,
+    every_message_is_served,
+    invalid_frames_change_nothing,
+    legal_close_codes,
+    replies_are_bounded,
+]
+"""The checks that ``play`` applies if it is given no others."""
+
+
+def _is_invalid(step: Step) -> bool:
+    return isinstance(step, Send) and isinstance(step.message, InvalidFrame)
+
+
+def _is_within(played: Played, order: int) -> bool:
+    """Return whether an event fell into the time in which an invalid frame was dealt with."""
+    return any(start < order < end for start, end in played.windows)
+
+
+def _answers(played: Played) -> dict[str, Trace]:
+    """Return what the application has sent on each connection, but for answers to invalid frames."""
+    return {
+        line.trace.connection: line.trace._part(
+            [
+                number
+                for number, (direction, _, _, _, order) in enumerate(line.trace._records)
+                if direction == "from_app" and not _is_within(played, order)
+            ]
+        )
+        for line in played.lines
+    }
+
+
+def _frames_from_app(line: Line) -> Iterator[tuple[int, str | bytes]]:
+    """Iterate over what the application has sent, and its place in the trace."""
+    # PERF: an event is an object of its own, which only a failure needs.
+    for number, (direction, kind, payload, _, _) in enumerate(line.trace._records):
+        if direction == "from_app" and kind in ("text", "bytes"):
+            yield number, payload
+
+
+def _closes(played: Played) -> list[tuple[Line, int]]:
+    """Return the connections that the application has ended, and the codes."""
+    return [
+        (line, payload.code)
+        for line in played.lines
+        for direction, kind, payload, _, _ in line.trace._records[-2:]
+        if kind == "closed" and direction == "from_app"
+    ]

@@ -1,0 +1,231 @@
+"""Failures that were found, as files that every later run plays first.
+
+A file of JSON Lines is for people too. It begins with a line about the failure, and has a line for each
+step of the stream::
+
+    {"format": "pachinko-failure", "version": 1, "route": "/chat/rooms/{room}", ...}
+    {"on": 1, "send": {"type": "join", "nick": "0"}}
+    {"on": 1, "drop": 0}
+
+=========  ================================================================================
+key        the step
+=========  ================================================================================
+send       a frame of JSON, as data
+text       another text frame
+base64     a binary frame
+invalid    beside one of these: what is wrong with the frame
+turns      beside one of these: how often the application has its turn before the next step
+open       a peer connects
+leave      a peer closes, with this code
+drop       a peer vanishes, after so many more frames
+wait       so many seconds pass
+=========  ================================================================================
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.stream import Drop
+from pytest_pachinko.stream import frame_of
+from pytest_pachinko.stream import InvalidFrame
+from pytest_pachinko.stream import Leave
+from pytest_pachinko.stream import Open
+from pytest_pachinko.stream import Peer
+from pytest_pachinko.stream import Send
+from pytest_pachinko.stream import Stream
+from pytest_pachinko.stream import Wait
+from pytest_pachinko.trace.event import UNDECODABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_pachinko.stream import Step
+
+__all__ = ["Failure", "dump", "load", "load_all", "save"]
+
+FORMAT = "pachinko-failure"
+VERSION = 1
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A stream with which an application has done wrong.
+
+    Attributes:
+        route: The template of the path.
+        subprotocol: The subprotocol that was fuzzed, or None.
+        phase: What was tried when it was found.
+        error: What went wrong, in a line.
+        stream: The stream.
+        path: The file, if there is one.
+    """
+
+    route: str
+    subprotocol: str | None
+    phase: str
+    error: str
+    stream: Stream
+    path: Path | None = field(default=None, compare=False)
+
+
+def dump(failure: Failure) -> str:
+    """Return a failure as JSON Lines."""
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "route": failure.route,
+        "subprotocol": failure.subprotocol,
+        "phase": failure.phase,
+        "error": failure.error,
+        "peers": [
+            {"params": peer.params, "subprotocols": peer.subprotocols}
+            for peer in failure.stream.peers
+        ],
+    }
+    lines = [head, *(_to_json(step) for step in failure.stream)]
+    return "".join(_encode(line).decode() + "\n" for line in lines)
+
+
+def load(text: str, name: str, path: Path | None = None) -> Failure:
+    """Read a failure.
+
+    Args:
+        text: JSON Lines.
+        name: What to call the text in messages.
+        path: The file that it comes from.
+
+    Raises:
+        PachinkoUsageError: It is no such text; the message says which line is wrong.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    head = _line(lines[0] if lines else "", f"{name}:1")
+    if head.get("format") != FORMAT or head.get("version") != VERSION:
+        raise PachinkoUsageError(
+            f"{name} is no file of a failure: its first line does not say "
+            f'"format": "{FORMAT}", "version": {VERSION}.\n'
+            "Hint: delete it, or move it away; the directory is for --pachinko-fuzz."
+        )
+    steps = []
+    for number, line in enumerate(lines[1:], start=2):
+        place = f"{name}:{number}"
+        try:
+            steps.append(_step(_line(line, place)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise PachinkoUsageError(f"{place} is no step: {error}") from error
+    try:
+        peers = [Peer(dict(peer["params"]), tuple(peer["subprotocols"])) for peer in head["peers"]]
+        return Failure(
+            head["route"],
+            head["subprotocol"],
+            head["phase"],
+            head["error"],
+            Stream(steps, peers),
+            path,
+        )
+    except (KeyError, TypeError) as error:
+        raise PachinkoUsageError(f"{name}:1 lacks something: {error}") from error
+
+
+def save(directory: Path, failure: Failure) -> Path:
+    """Write a failure to a file that is named after it, and return its path."""
+    text = dump(failure)
+    words = [failure.route, failure.subprotocol or "", failure.phase]
+    slug = "-".join(filter(None, (re.sub(r"[^\w.]+", "-", word).strip("-") for word in words)))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    path = directory / f"{slug}-{digest}.jsonl"
+    directory.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def load_all(directory: Path) -> list[Failure]:
+    """Read all failures of a directory, in the order of their names.
+
+    Raises:
+        PachinkoUsageError: A file cannot be read.
+    """
+    failures = []
+    for path in sorted(directory.glob("*.jsonl")) if directory.is_dir() else ():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            raise PachinkoUsageError(f"{path} cannot be read: {error}") from error
+        failures.append(load(text, path.name, path))
+    return failures
+
+
+def _to_json(step: Step) -> dict[str, Any]:
+    match step:
+        case Send():
+            line = {"on": step.on, **_frame(frame_of(step.message))}
+            if isinstance(step.message, InvalidFrame):
+                line["invalid"] = {
+                    "operator": step.message.operator,
+                    "path": step.message.path,
+                    "error": step.message.error,
+                }
+            if step.turns is not None:
+                line["turns"] = step.turns
+            return line
+        case Open():
+            return {"on": step.on, "open": True}
+        case Leave():
+            return {"on": step.on, "leave": step.code}
+        case Drop():
+            return {"on": step.on, "drop": step.after}
+        case Wait():
+            return {"wait": step.seconds}
+
+
+def _frame(frame: str | bytes) -> dict[str, Any]:
+    if isinstance(frame, bytes):
+        return {"base64": base64.b64encode(frame).decode()}
+    try:
+        data = msgspec.json.decode(frame)
+    except UNDECODABLE:
+        return {"text": frame}
+    # As data only if that says all: keys may come twice, numbers in several ways.
+    readable = isinstance(data, dict | list) and _encode(data).decode() == frame
+    return {"send": data} if readable else {"text": frame}
+
+
+def _line(line: str, place: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise PachinkoUsageError(f"{place} is no JSON object: {error}") from error
+
+
+def _step(line: dict[str, Any]) -> Step:
+    if "wait" in line:
+        return Wait(float(line["wait"]))
+    on = int(line["on"])
+    if "open" in line:
+        return Open(on)
+    if "leave" in line:
+        return Leave(int(line["leave"]), on)
+    if "drop" in line:
+        return Drop(int(line["drop"]), on)
+    if "send" in line:
+        message: Any = line["send"]
+    elif "text" in line:
+        message = str(line["text"])
+    elif "base64" in line:
+        message = base64.b64decode(line["base64"], validate=True)
+    else:
+        raise ValueError(f"it has none of the keys that a step has: {', '.join(line)}")
+    if "invalid" in line:
+        message = InvalidFrame(frame_of(message), **line["invalid"])
+    return Send(message, on, line.get("turns"))

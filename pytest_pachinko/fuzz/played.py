@@ -1,0 +1,378 @@
+"""Playing a stream against an application, and what came of it.
+
+Each play has an event loop on virtual time and a context of its own, so that nothing leaks from one
+to the next. The peers read whatever they are sent, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextvars import copy_context
+from dataclasses import dataclass
+from dataclasses import field
+from functools import lru_cache
+from functools import partial
+from typing import Any
+from typing import TYPE_CHECKING
+
+from falcon_pachinko.errors import RouteError
+from falcon_pachinko.templates import fields_of
+from falcon_pachinko.templates import fill
+from pytest_pachinko.application import check_application
+from pytest_pachinko.application import is_factory
+from pytest_pachinko.clock.control import advance
+from pytest_pachinko.clock.control import loop_factory
+from pytest_pachinko.coverage import collect
+from pytest_pachinko.errors import LeftBehind
+from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.errors import Stalled
+from pytest_pachinko.faults import Fault
+from pytest_pachinko.fuzz.watchdog import watchdog
+from pytest_pachinko.memory import MemoryTransport
+from pytest_pachinko.observing import observing
+from pytest_pachinko.quiet import settle
+from pytest_pachinko.resources import Declaration
+from pytest_pachinko.stream import Drop
+from pytest_pachinko.stream import frame_of
+from pytest_pachinko.stream import InvalidFrame
+from pytest_pachinko.stream import Leave
+from pytest_pachinko.stream import Open
+from pytest_pachinko.stream import Send
+from pytest_pachinko.stream import Stream
+from pytest_pachinko.stream import Wait
+from pytest_pachinko.trace.record import merged
+from pytest_pachinko.trace.record import next_order
+from pytest_pachinko.trace.record import Trace
+
+if TYPE_CHECKING:
+    from pytest_pachinko.headers import HeaderSource
+    from pytest_pachinko.memory import MemoryConnecting
+    from pytest_pachinko.stream import Peer
+    from pytest_pachinko.stream import Step
+
+__all__ = ["Handshake", "Line", "Played", "close_loop", "run"]
+
+__tracebackhide__ = True  # a failure is shown in the test, not in here
+
+FLOOD = 10_000
+"""How many frames the application may send between two steps; more is a flood that may not end."""
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """How the connections of a play are opened, where the stream does not say.
+
+    Attributes:
+        path: The path, or a template that the stream's peers fill.
+        headers: Headers of the request.
+        subprotocols: What the peer offers.
+        cookies: Cookies of the request.
+        params: Parameters to add to the query.
+        schema: What a client may send, where no resource of ours says it.
+        emits: What the application may send, where no resource of ours says it.
+    """
+
+    path: str
+    headers: HeaderSource | None = None
+    subprotocols: Sequence[str] | None = None
+    cookies: Mapping[str, str] | None = None
+    params: Mapping[str, Any] | None = None
+    schema: Any = None
+    emits: Any = None
+
+    def of(self, peer: Peer) -> dict[str, Any]:
+        """Return what opens the connection of a peer."""
+        path, headers = self.path, self.headers
+        if "{" in path and fields_of(path):
+            try:
+                path = fill(path, peer.params)
+            except RouteError as error:
+                raise PachinkoUsageError(
+                    f"{error}\nHint: the peers of a stream fill it: "
+                    'Stream([...], peers=[Peer({"room": "tea"})])'
+                ) from None
+        if peer.headers:
+            own = headers.items() if isinstance(headers, Mapping) else headers or ()
+            headers = [*own, *peer.headers.items()]
+        return {
+            "path": path,
+            "headers": headers,
+            "subprotocols": peer.subprotocols or self.subprotocols,
+            "cookies": self.cookies,
+            "params": self.params,
+        }
+
+
+@dataclass(eq=False)
+class Line:
+    """One connection of a play, from its opening to its end.
+
+    Attributes:
+        number: The number of the connection in the stream.
+        trace: What crossed the wire.
+        sent: The messages that were sent on it, as the stream has them.
+        refused: Whether the handshake was denied.
+        failures: What the application has raised.
+        left: What the connection has left behind, in words.
+    """
+
+    number: int
+    trace: Trace
+    sent: list[Any] = field(default_factory=list)
+    refused: bool = False
+    failures: list[BaseException] = field(default_factory=list)
+    left: str | None = None
+
+
+@dataclass(eq=False)
+class Played:
+    """What came of a play.
+
+    Attributes:
+        stream: The stream.
+        handshake: How its connections were opened.
+        trace: What crossed the wire on all connections.
+        lines: The connections, in the order in which they were opened.
+        stalled: Why the play could not go on, in words.
+        windows: From when to when the application dealt with an invalid frame, in the order of
+            events of all connections: pairs of an order.
+        again: Plays another stream against the application, or against another one if there is
+            a factory.
+    """
+
+    stream: Stream
+    handshake: Handshake
+    again: Callable[[Stream], Played]
+    trace: Trace = field(default_factory=partial(Trace, "play"))
+    lines: list[Line] = field(default_factory=list)
+    stalled: str | None = None
+    windows: list[tuple[int, int]] = field(default_factory=list)
+
+
+def run(
+    app: Any,
+    handshake: Handshake,
+    stream: Stream,
+    *,
+    lifespan: bool,
+    timeout: float,
+) -> Played:
+    """Play a stream.
+
+    Args:
+        app: The ASGI application, or a function without arguments that makes one.
+        handshake: How connections are opened.
+        stream: The stream.
+        lifespan: Whether to run the application's lifespan.
+        timeout: Seconds of real time that one wait may take.
+
+    Raises:
+        PachinkoUsageError: It is called where an event loop runs, or the path cannot be filled.
+        LifespanFailed: The application did not start, or stop.
+        TypeError: A message cannot be sent.
+    """
+    if asyncio._get_running_loop() is not None:
+        raise PachinkoUsageError(
+            "play() has an event loop of its own, and cannot be called where one runs.\n"
+            "Hint: call it in a test that is no async function, such as a plain @given test."
+        )
+    for step in stream:
+        if isinstance(step, Send):
+            frame_of(step.message)  # said now, not while others wait
+    again = partial(run, app, handshake, lifespan=lifespan, timeout=timeout)
+    played = Played(stream, handshake, again)
+    made = app() if _is_factory(app) else app
+    with observing():
+        copy_context().run(_run_in_loop, _Play(played, made, lifespan, timeout), timeout)
+    collect(line.trace for line in played.lines)
+    played.trace = merged([line.trace for line in played.lines], "play")
+    return played
+
+
+@lru_cache(maxsize=16)
+def _is_factory(app: Any) -> bool:
+    factory = is_factory(app)
+    if not factory:
+        check_application(app, "play(app)")
+    return factory
+
+
+def _run_in_loop(play: _Play, timeout: float) -> None:
+    loop = loop_factory()
+    try:
+        with watchdog(10 * timeout):
+            loop.run_until_complete(play.run())
+    finally:
+        close_loop(loop)
+
+
+def close_loop(loop: Any) -> None:
+    """Close a loop, and end what is left in it."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=1))
+    if loop._asyncgens:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    if loop._default_executor is not None:
+        loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
+class _Reader(Fault):
+    """The peer's reading end: takes each frame at once, and vanishes when it is told to."""
+
+    def __init__(self) -> None:
+        self.wire: Any = None
+        self.left: int | None = None  # frames until it vanishes
+        self.taken = 0  # since the last step
+        self.flooded = False
+
+    def from_app(self, deliver: Any) -> Any:
+        """Read each frame as it arrives."""
+
+        def arrive(event: Any) -> None:
+            deliver(event)
+            wire = self.wire
+            while wire.frames:
+                wire.pop()
+                self.taken += 1
+                if self.left is not None:
+                    self.left -= 1
+            if self.left == 0 or self.taken > FLOOD:
+                self.flooded = self.taken > FLOOD
+                wire.hang_up(1006)
+
+        return arrive
+
+
+class _Peer:
+    """A connection while it is played."""
+
+    def __init__(self, line: Line, connecting: MemoryConnecting, reader: _Reader) -> None:
+        self.line = line
+        self.connecting = connecting
+        self.reader = reader
+        self.wire = connecting.wire
+
+    @property
+    def is_open(self) -> bool:
+        return self.wire.closed is None and not self.line.refused
+
+
+class _Play:
+    def __init__(self, played: Played, app: Any, lifespan: bool, timeout: float) -> None:  # noqa: FBT001
+        self._played = played
+        self._transport = MemoryTransport(app, timeout=timeout, lifespan=lifespan)
+        self._peers: dict[int, _Peer] = {}
+        self._all: list[_Peer] = []
+
+    async def run(self) -> None:
+        played = self._played
+        async with self._transport:
+            try:
+                for step in played.stream:
+                    await self._take(step)
+                    if self._is_over():
+                        break
+            except Stalled as error:
+                played.stalled = str(error)
+            finally:
+                for peer in self._all:
+                    await self._leave(peer)
+
+    async def _take(self, step: Step) -> None:
+        match step:
+            case Send():
+                peer = await self._peer(step.on)
+                if peer is not None:
+                    await self._send(peer, step)
+            case Open():
+                await self._peer(step.on)
+            case Drop() if step.after:
+                peer = await self._peer(step.on)
+                if peer is not None:
+                    await settle()  # what is under way is not counted
+                    peer.reader.left = step.after
+            case Wait():
+                await advance(step.seconds)
+            case Leave():
+                peer = self._peers.get(step.on)
+                if peer is not None:
+                    peer.wire.hang_up(step.code)
+                    await settle()
+            case Drop():
+                peer = self._peers.get(step.on)
+                if peer is not None:
+                    peer.wire.hang_up(1006)
+                    await settle()
+
+    async def _send(self, peer: _Peer, step: Send) -> None:
+        message = step.message
+        invalid = isinstance(message, InvalidFrame)
+        if invalid:
+            await settle()
+        start = next_order()
+        peer.reader.taken = 0
+        peer.line.sent.append(message)
+        peer.wire.push(frame_of(message))
+        if step.turns is None or invalid:
+            await settle()
+        else:
+            for _ in range(step.turns):
+                await asyncio.sleep(0)
+        if invalid:
+            self._played.windows.append((start, next_order()))
+
+    async def _peer(self, number: int) -> _Peer | None:
+        """Return an open connection, which is opened if it is not; None if it is refused."""
+        known = self._peers.get(number)
+        if known is not None:
+            if known.is_open:
+                return known
+            if known.line.refused:
+                return None
+        played = self._played
+        options = played.handshake.of(played.stream.peer(number))
+        reader = _Reader()
+        connecting = self._transport(
+            **options, name=f"c{number}", faults=[reader], raise_app_exceptions=True
+        )
+        connecting.on_wire = lambda: setattr(reader, "wire", connecting.wire)
+        session = await connecting.open()
+        line = Line(number, session.trace)
+        if line.trace.types == (None, None):
+            types = (played.handshake.schema, played.handshake.emits)
+            line.trace.types = Declaration(played.handshake.path, types=types)
+        peer = self._peers[number] = _Peer(line, connecting, reader)
+        played.lines.append(line)
+        self._all.append(peer)
+        line.refused = not session.accepted
+        await settle()
+        return None if line.refused else peer
+
+    def _is_over(self) -> bool:
+        """Return whether there is something to report already."""
+        for peer in self._all:
+            if peer.connecting.belongings.failures:
+                return True
+            if peer.reader.flooded:
+                self._played.stalled = (
+                    f"{peer.line.trace.connection}: the application has sent more than {FLOOD} "
+                    "frames at a stretch."
+                )
+                return True
+        return False
+
+    async def _leave(self, peer: _Peer) -> None:
+        line = peer.line
+        try:
+            line.left = await peer.connecting._leave()
+        except LeftBehind as error:
+            line.left = str(error)
+        line.failures = peer.connecting.belongings.hand_over(None)

@@ -1,0 +1,211 @@
+"""A failed play as text: what crossed the wire, and a test that does it again. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from typing import TYPE_CHECKING
+
+from pytest_pachinko.fuzz.literal import literal
+from pytest_pachinko.fuzz.literal import literal_of_message
+from pytest_pachinko.fuzz.literal import quoted
+from pytest_pachinko.headers import encode_headers
+from pytest_pachinko.stacks import places_in
+from pytest_pachinko.stream import frame_of
+from pytest_pachinko.stream import messages_of
+from pytest_pachinko.stream import Peer
+from pytest_pachinko.stream import Send
+from pytest_pachinko.trace.event import decoder
+from pytest_pachinko.trace.event import UNDECODABLE
+from pytest_pachinko.trace.explain import conversation
+from pytest_pachinko.trace.explain import shorten
+from pytest_pachinko.trace.redact import REDACTED
+from pytest_pachinko.trace.redact import SECRETS
+
+if TYPE_CHECKING:
+    from pytest_pachinko.fuzz.literal import Imports
+    from pytest_pachinko.fuzz.played import Handshake
+    from pytest_pachinko.fuzz.played import Played
+    from pytest_pachinko.fuzz.search import Found
+    from pytest_pachinko.stream import Step
+    from pytest_pachinko.stream import Stream
+
+__all__ = ["explanation", "headline", "report", "reproducer"]
+
+FLAKY = (
+    "A stream with which that has happened, but not each time: the application depends on something "
+    "else, such as the clock, random numbers or what earlier streams have left behind."
+)
+
+LINES = 30
+"""How many events a report shows, the last ones."""
+
+WIDTH = 80
+"""How long a line of source may be before it is broken."""
+
+
+def headline(error: BaseException) -> str:
+    """Return what went wrong in one line."""
+    lines = str(error).strip().splitlines() or [""]
+    # What a server says of an exception ends with it.
+    text = lines[-1 if lines[0].endswith("Traceback (most recent call last):") else 0]
+    name = type(error).__name__
+    return shorten(f"{name}: {text}" if text else name)
+
+
+def explanation(found: Found, schema: Any = None) -> str:
+    """Return what was found, in lines: what went wrong, where, and with which stream.
+
+    Args:
+        found: What was found.
+        schema: What a client may send; messages are shown by its types.
+    """
+    error = found.error
+    imports: Imports = set()
+    steps = [f"  {_step(step, imports, schema)}" for step in found.stream]
+    steps += [
+        f"  connection {number}: {_peer(peer, imports)}"
+        for number, peer in enumerate(found.stream.peers, start=1)
+        if peer != Peer()
+    ]
+    text = str(error).strip()
+    lines = [f"{type(error).__name__}: {text}" if text else type(error).__name__]
+    lines += [f"  {place}" for place in places_in(error)]
+    lines += ["", "The smallest stream with which that happens:" if found.always else FLAKY]
+    return "\n".join([*lines, *(steps or ["  (no step: a connection that is only opened)"])])
+
+
+def report(played: Played) -> list[str]:
+    """Return what to say of a play that failed, in paragraphs."""
+    events = "\n".join(conversation(played.trace, LINES))
+    source = reproducer(played.stream, played.handshake)
+    return [f"What crossed the wire:\n{events}", f"A test that does it again:\n\n{source}"]
+
+
+def reproducer(
+    stream: Stream, handshake: Handshake, name: str = "what_was_found", *, schema: Any = None
+) -> str:
+    """Return the source of a test that plays a stream.
+
+    Args:
+        stream: The stream.
+        handshake: How its connections are opened; secrets are not written.
+        name: What to call it.
+        schema: What a client may send; messages are shown by its types.
+    """
+    imports: Imports = {("pytest_pachinko", "play")}
+    single = not stream.peers and all(
+        isinstance(step, Send) and step.on == 1 and step.turns is None for step in stream
+    )
+    if single:
+        steps = [
+            literal_of_message(typed(message, schema), imports) for message in messages_of(stream)
+        ]
+    else:
+        steps = [_step(step, imports, schema) for step in stream]
+    lines = _call("[", steps, "]")
+    if not single:
+        imports.add(("pytest_pachinko", "Stream"))
+        peers = [_peer(peer, imports) for peer in stream.peers]
+        if peers:
+            lines[-1] += ","
+            lines += _call("peers=[", peers, "],")
+        lines = ["Stream(", *_indented(lines), ")"]
+    options = [f"{key}={value}" for key, value in _options(handshake, imports)]
+    test = [
+        f"def test_{_identifier(name)}(websocket_app):",
+        f"    stream = {lines[0]}",
+        *_indented(lines[1:]),
+        *_indented(
+            _call("play(", ["websocket_app", quoted(handshake.path), "stream", *options], ")")
+        ),
+    ]
+    return "\n".join([*_import_lines(imports), "", "", *test]) + "\n"
+
+
+def _step(step: Step, imports: Imports, schema: Any) -> str:
+    """Return the source of a step."""
+    kind = type(step)
+    imports.add(("pytest_pachinko", kind.__name__))
+    given = []
+    for field, default in zip(kind.__struct_fields__, _defaults(kind), strict=True):
+        value = getattr(step, field)
+        if field == "message":
+            given.append(literal_of_message(typed(value, schema), imports))
+        elif value != default:
+            given.append(f"{field}={value!r}")
+    return f"{kind.__name__}({', '.join(given)})"
+
+
+def typed(message: Any, schema: Any) -> Any:
+    """Return a message that is wire data as an instance, if that says the same on the wire."""
+    if schema is None or not isinstance(message, dict | list):
+        return message
+    frame = frame_of(message)
+    try:
+        instance = decoder(schema).decode(frame)
+        return instance if frame_of(instance) == frame else message
+    except (*UNDECODABLE, TypeError):
+        return message
+
+
+def _defaults(kind: Any) -> list[Any]:
+    missing = len(kind.__struct_fields__) - len(kind.__struct_defaults__)
+    return [None] * missing + list(kind.__struct_defaults__)
+
+
+def _peer(peer: Peer, imports: Imports) -> str:
+    imports.add(("pytest_pachinko", "Peer"))
+    given = []
+    if peer.params:
+        given.append(f"params={literal(peer.params, imports)}")
+    if peer.subprotocols:
+        given.append(f"subprotocols={literal(peer.subprotocols, imports)}")
+    if peer.headers:
+        given.append(f"headers={_headers(peer.headers, imports)}")
+    return f"Peer({', '.join(given)})"
+
+
+def _options(handshake: Handshake, imports: Imports) -> list[tuple[str, str]]:
+    options = []
+    if handshake.headers:
+        options.append(("headers", _headers(handshake.headers, imports)))
+    if handshake.subprotocols:
+        options.append(("subprotocols", literal(list(handshake.subprotocols), imports)))
+    if handshake.cookies:
+        hidden = dict.fromkeys(handshake.cookies, REDACTED)
+        options.append(("cookies", literal(hidden, imports)))
+    if handshake.params:
+        options.append(("params", literal(dict(handshake.params), imports)))
+    return options
+
+
+def _headers(headers: Any, imports: Imports) -> str:
+    pairs = [(name.decode(), value.decode("latin-1")) for name, value in encode_headers(headers)]
+    shown = [(name, REDACTED if name in SECRETS else value) for name, value in pairs]
+    return literal(dict(shown) if len(dict(shown)) == len(shown) else shown, imports)
+
+
+def _call(opening: str, arguments: list[str], closing: str) -> list[str]:
+    """Return a call in one line, or in one for each argument."""
+    line = f"{opening}{', '.join(arguments)}{closing}"
+    if len(line) <= WIDTH and (opening == "play(" or len(arguments) <= 1):
+        return [line]
+    return [opening, *_indented([f"{argument}," for argument in arguments]), closing]
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _import_lines(imports: Imports) -> list[str]:
+    modules = sorted(module for module, name in imports if not name)
+    names = sorted((module, name) for module, name in imports if name)
+    return [
+        *(f"import {module}" for module in modules),
+        *(f"from {module} import {name}" for module, name in names),
+    ]
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W+", "_", name).strip("_").lower() or "it"

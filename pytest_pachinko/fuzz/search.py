@@ -1,0 +1,140 @@
+"""Looking for a stream with which something goes wrong, and the smallest such one."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from dataclasses import dataclass
+from typing import Any
+from typing import TYPE_CHECKING
+
+import hypothesis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypothesis.strategies import SearchStrategy
+
+    from pytest_pachinko.stream import Stream
+
+__all__ = ["Found", "Search", "search", "stable_seed"]
+
+__tracebackhide__ = True  # a failure is shown in the test, not in here
+
+ROUND = 250
+"""How many streams are tried before the time is looked at, where time is the budget."""
+
+
+@dataclass
+class Found:
+    """What was found.
+
+    Attributes:
+        stream: The smallest stream with which it goes wrong.
+        error: What went wrong.
+        always: Whether it goes wrong each time.
+    """
+
+    stream: Stream
+    error: BaseException
+    always: bool = True
+
+
+@dataclass
+class Search:
+    """How to search, and what has been tried so far.
+
+    Attributes:
+        name: What is searched, for its place in Hypothesis's database.
+        seed: Where the search begins: the same seed tries the same streams.
+        examples: How many streams to try, where time is no budget.
+        seconds: For how long to search in real time, or None.
+        progress: Called after each stream.
+        tried: How many streams were tried.
+    """
+
+    name: str
+    seed: int
+    examples: int
+    seconds: float | None = None
+    progress: Callable[[], None] | None = None
+    tried: int = 0
+
+
+def stable_seed(text: str) -> int:
+    """Return a seed that is the same in each run and on each machine."""
+    return zlib.crc32(text.encode())
+
+
+def search(
+    plan: Search, streams: SearchStrategy[Stream], attempt: Callable[[Stream], Any]
+) -> Found | None:
+    """Search until something goes wrong or the budget is used up.
+
+    Args:
+        plan: How to search; it counts.
+        streams: Where streams come from.
+        attempt: Tries one, and raises if something goes wrong.
+
+    Returns:
+        What was found; None if nothing was.
+    """
+    end = None if plan.seconds is None else time.monotonic() + plan.seconds
+    seed = plan.seed
+    while True:
+        found = _round(plan, seed, streams, attempt, plan.examples if end is None else ROUND)
+        if found is not None or end is None or time.monotonic() >= end:
+            return found
+        seed += 1
+
+
+def _round(
+    plan: Search,
+    seed: int,
+    streams: SearchStrategy[Stream],
+    attempt: Callable[[Stream], Any],
+    examples: int,
+) -> Found | None:
+    last: Found | None = None
+
+    def body(stream: Stream) -> None:
+        nonlocal last
+        plan.tried += 1
+        try:
+            attempt(stream)
+        except Exception as error:
+            last = Found(stream, error)
+            raise
+        finally:
+            if plan.progress is not None:
+                plan.progress()
+
+    # By its name Hypothesis knows what it has found before.
+    body.__name__ = f"fuzz_{zlib.crc32(plan.name.encode())}"
+    test: Any = hypothesis.given(streams)(body)
+    test = hypothesis.seed(seed)(test)
+    test = hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=False,
+        print_blob=False,
+        report_multiple_bugs=False,
+        phases=[
+            hypothesis.Phase.reuse,
+            hypothesis.Phase.generate,
+            hypothesis.Phase.target,
+            hypothesis.Phase.shrink,
+        ],
+        # What they warn of is ours to mend, not the user's.
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+    )(test)
+    try:
+        test()
+    except Exception as error:
+        if last is None:
+            raise  # nothing was tried: the streams cannot be drawn
+        # Hypothesis plays the smallest one last; if that goes well, it says so in other words.
+        last.always = error is last.error
+        return last
+    return None

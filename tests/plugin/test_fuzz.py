@@ -1,0 +1,632 @@
+"""Tests without test code: each route of an application is fuzzed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+CHAT = Path(__file__).parents[2] / "docs" / "examples" / "chat"
+
+INI = """
+[pytest]
+pachinko_app = {app}
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+"""
+
+# Fails as soon as the same text is said twice.
+TWICE = """
+import falcon.asgi
+import msgspec
+
+from falcon_pachinko import WebSocketResource, WebSocketRouter, install
+
+
+class Say(msgspec.Struct, tag="say"):
+    text: str
+
+
+class Once(WebSocketResource):
+    schema = Say
+    emits = Say
+
+    async def on_connect(self, req, ws, **params):
+        self.said = set()
+        return True
+
+    async def on_say(self, ws, message):
+        if message.text in self.said:
+            raise LookupError("said before")
+        self.said.add(message.text)
+        await self.send(message)
+
+
+def create_app(template="/", resource=Once):
+    router = WebSocketRouter()
+    router.add_route(template, resource)
+    app = falcon.asgi.App()
+    install(app, router)
+    return app
+"""
+
+REPAIRED = TWICE.replace('raise LookupError("said before")', "return")
+
+
+@pytest.fixture
+def fuzzed(project: pytest.Pytester) -> pytest.Pytester:
+    """A project with an application in ``twice.py``, of which each phase is a test."""
+    project.makeini(INI.format(app="twice:create_app"))
+    project.makepyfile(twice=TWICE)
+    return project
+
+
+def run(project: pytest.Pytester, *args: str) -> pytest.RunResult:
+    return project.runpytest("--pachinko-fuzz", "-p", "no:cacheprovider", *args)
+
+
+def test_there_is_a_test_for_each_route_subprotocol_and_phase(project: pytest.Pytester) -> None:
+    project.makeini(INI.format(app="chat:create_app"))
+    shutil.copy(CHAT / "chat.py", project.path)
+
+    result = run(project, "--collect-only", "-q")
+
+    phases = ["examples", "boundaries", "valid", "invalid", "mixed"]
+    routes = ["[chat.v1]", "[chat.moderator.v1]", ""]
+    result.stdout.fnmatch_lines(
+        [
+            *[
+                f"fuzz::/chat/rooms/{{room}}{route}::{phase}".replace("[", "[[]")
+                for route in routes
+                for phase in phases
+            ],
+            "15 tests collected in *",
+        ]
+    )
+
+
+def test_a_bug_is_found_saved_played_first_and_reported_as_fixed(project: pytest.Pytester) -> None:
+    project.makeini(INI.format(app="talk:create_app"))
+    chat = (CHAT / "chat.py").read_text(encoding="utf-8")
+    broken = chat.replace(
+        "        if self.nick is not None:\n            del",
+        "        if self.nick != '':\n            del",
+    )
+    assert broken != chat
+    (project.path / "talk.py").write_text(broken, encoding="utf-8")
+    args = ["-k", "chat.v1] and valid and not invalid"]
+
+    first = run(project, *args)
+    first.assert_outcomes(failed=1)
+    first.stdout.fnmatch_lines(
+        [
+            "KeyError: None",
+            "  talk.py:*in Guest.on_disconnect: del self.room.members[[]self.nick]",
+            "The smallest stream with which that happens:",
+            "tests/pachinko_failures/chat-rooms-room-chat.v1-valid-*.jsonl has the stream, and is "
+            "played first from here on.",
+        ]
+    )
+    assert len(list((project.path / "tests" / "pachinko_failures").iterdir())) == 1
+
+    again = run(project, *args)
+    again.assert_outcomes(failed=1)
+    again.stdout.fnmatch_lines(
+        ["*is what failed in an earlier run, and still does.", "1 streams *"]
+    )
+    assert len(list((project.path / "tests" / "pachinko_failures").iterdir())) == 1
+
+    (project.path / "talk.py").write_text(chat, encoding="utf-8")
+    fixed = run(project, *args)
+    fixed.assert_outcomes(passed=1)
+    fixed.stdout.fnmatch_lines(
+        [
+            "fixed  tests/pachinko_failures/chat-rooms-room-chat.v1-valid-*.jsonl may be deleted (KeyError*"
+        ]
+    )
+
+
+def test_the_report_has_the_trace_and_a_test_that_does_it_again(fuzzed: pytest.Pytester) -> None:
+    result = run(fuzzed, "-k", "valid and not invalid")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "LookupError: said before",
+            '  Send(Say(text=""))',
+            '  Send(Say(text=""))',
+            "*WebSocket trace of c1*",
+            '  [[]1] → text {"type":"say","text":""}',
+            "  [[]*] ! raised LookupError: said before",
+            "*A test that does it again*",
+            "    stream = [[]",
+            '        Say(text=""),',
+            '        Say(text=""),',
+            "    ]",
+            '    play(websocket_app, "/", stream)',
+        ]
+    )
+
+
+def test_the_test_that_does_it_again_does_it_again(fuzzed: pytest.Pytester) -> None:
+    result = run(fuzzed, "-k", "valid and not invalid")
+    lines = result.outlines
+    start = next(n for n, line in enumerate(lines) if "A test that does it again" in line) + 1
+    end = next(n for n, line in enumerate(lines) if "WebSocket fuzzing" in line)
+    fuzzed.makepyfile(test_it="\n".join(lines[start:end]))
+
+    fuzzed.runpytest("test_it.py").assert_outcomes(failed=1)
+    fuzzed.makepyfile(twice=REPAIRED)
+    fuzzed.runpytest("test_it.py").assert_outcomes(passed=1)
+
+
+def test_the_same_run_tries_the_same_streams(fuzzed: pytest.Pytester) -> None:
+    saved = fuzzed.path / "tests" / "pachinko_failures"
+    seen = set()
+    for _ in range(2):
+        result = run(fuzzed, "-k", "mixed")
+        seen.add((result.outlines[-2], *(path.read_text() for path in saved.iterdir())))
+        shutil.rmtree(saved)
+        shutil.rmtree(fuzzed.path / ".hypothesis", ignore_errors=True)
+
+    assert len(seen) == 1
+
+
+def test_tests_are_spread_over_processes(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED)
+
+    result = run(fuzzed, "-n", "2", "--pachinko-fuzz-examples=20")
+
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(["*WebSocket fuzzing*", "* streams were played"])
+    result.stdout.fnmatch_lines(["*WebSocket protocol coverage*", "/ *100.0%"])
+
+
+def test_what_is_found_in_another_process_is_in_the_summary(fuzzed: pytest.Pytester) -> None:
+    result = run(fuzzed, "-n", "1", "-k", "valid and not invalid")
+
+    result.stdout.fnmatch_lines(["found  tests/pachinko_failures/valid-*.jsonl (LookupError*"])
+
+
+def test_tests_can_be_stopped_repeated_and_reported(fuzzed: pytest.Pytester) -> None:
+    first = fuzzed.runpytest("--pachinko-fuzz", "-x", "--junitxml=report.xml")
+    first.assert_outcomes(failed=1)
+
+    last = fuzzed.runpytest("--pachinko-fuzz", "--lf")
+
+    last.assert_outcomes(failed=1, deselected=4)
+    assert 'name="examples"' in (fuzzed.path / "report.xml").read_text(encoding="utf-8")
+
+
+def test_the_configuration_can_ask_for_it(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makeini(
+        INI.format(app="twice:create_app") + "pachinko_fuzz = true\npachinko_fuzz_examples = 7\n"
+    )
+    fuzzed.makepyfile(test_it="def test_it(): pass", twice=REPAIRED)
+
+    everything = fuzzed.runpytest()
+    one = fuzzed.runpytest("test_it.py")
+
+    everything.assert_outcomes(passed=6)
+    one.assert_outcomes(passed=1)
+
+
+def test_time_can_be_the_budget(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED)
+
+    result = run(fuzzed, "--pachinko-fuzz-time=0.01", "-k", "valid and not invalid")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["250 streams were played"])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--pachinko-fuzz-time=soon", "--pachinko-fuzz-examples=0", "--pachinko-fuzz-time=-1"],
+)
+def test_a_budget_that_is_none_is_an_error(fuzzed: pytest.Pytester, argument: str) -> None:
+    result = run(fuzzed, argument)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: * is not a valid pachinko_fuzz_*, above 0"])
+
+
+def test_what_takes_long_says_how_far_it_is(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED)
+    fuzzed.makeconftest(
+        """
+        from pytest_pachinko.fuzz import collect
+
+        collect.PULSE = 0.0
+        """
+    )
+
+    result = run(fuzzed, "-k", "examples")
+    without_capture = run(fuzzed, "-k", "examples", "-s")
+
+    result.stdout.fnmatch_lines(["fuzz::/::examples: 1 streams in 0 s"])
+    assert without_capture.ret == 0
+
+
+# How connections are opened.
+
+
+def test_a_hook_says_how_connections_are_opened(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(
+        twice=REPAIRED
+        + """
+
+class Guarded(Once):
+    async def on_connect(self, req, ws, room):
+        assert (req.get_header("x-token"), req.cookies["c"], req.query_string, room) == (
+            "secret", "1", "q=2", "tea")
+        return await super().on_connect(req, ws)
+
+
+def guarded():
+    return create_app("/rooms/{room}", Guarded)
+"""
+    )
+    fuzzed.makeconftest(
+        """
+        def pytest_pachinko_connection(route):
+            assert (route.path, route.subprotocol, route.resource) == ("/rooms/{room}", None, "Guarded")
+            return {
+                "headers": {"x-token": "secret"},
+                "cookies": {"c": "1"},
+                "query": {"q": "2"},
+                "params": {"room": "tea"},
+            }
+        """
+    )
+
+    result = run(fuzzed, "--pachinko-app=twice:guarded", "--pachinko-fuzz-examples=10")
+
+    result.assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return {'params': {'room': st.sampled_from(['tea', 'pot'])}}",
+        "return lambda route: {'params': {'room': 'tea'}}",
+    ],
+)
+def test_a_fixture_says_how_connections_are_opened(fuzzed: pytest.Pytester, body: str) -> None:
+    fuzzed.makepyfile(
+        twice=REPAIRED
+        + """
+
+class Guarded(Once):
+    async def on_connect(self, req, ws, room):
+        assert room in ("tea", "pot"), room
+        return await super().on_connect(req, ws)
+
+
+def guarded():
+    return create_app("/rooms/{room}", Guarded)
+"""
+    )
+    (fuzzed.path / "tests").mkdir()
+    (fuzzed.path / "tests" / "conftest.py").write_text(
+        f"""
+import pytest
+from hypothesis import strategies as st
+
+@pytest.fixture
+def websocket_handshake(tmp_path):
+    {body}
+"""
+    )
+
+    result = run(
+        fuzzed,
+        "--pachinko-app=twice:guarded",
+        "--pachinko-fuzz-examples=10",
+        "-k",
+        "valid or mixed",
+        "tests",
+    )
+
+    result.assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("value", ["['x']", "{'header': {}}"])
+def test_a_hook_that_says_something_else_is_an_error(fuzzed: pytest.Pytester, value: str) -> None:
+    fuzzed.makeconftest(f"def pytest_pachinko_connection(route): return {value}")
+
+    result = run(fuzzed, "-k", "examples")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*pytest_pachinko_connection gives *: a dict with some of cookies, headers, params, query*"
+        ]
+    )
+
+
+def test_a_field_for_which_no_value_is_known_is_an_error_that_names_it(
+    fuzzed: pytest.Pytester,
+) -> None:
+    fuzzed.makepyfile(
+        twice=REPAIRED
+        + """
+import falcon.routing
+
+
+class OnlyPi(falcon.routing.BaseConverter):
+    def convert(self, value):
+        return 3.14 if value == "pi" else None
+
+
+def pi():
+    app = falcon.asgi.App()
+    app.router_options.converters["pi"] = OnlyPi
+    router = WebSocketRouter()
+    router.add_route("/{number:pi}", Once)
+    install(app, router)
+    return app
+"""
+    )
+
+    result = run(fuzzed, "--pachinko-app=twice:pi", "-k", "valid and not invalid")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*no value is known that the field 'number' takes.",
+            "Hint: *pytest_pachinko_connection(route)*",
+        ]
+    )
+
+
+def test_a_hook_adds_checks(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED)
+    fuzzed.makeconftest(
+        """
+        def quiet(played):
+            assert len(played.trace) < 6, "too much was said"
+
+        def pytest_pachinko_checks(route):
+            return [quiet]
+        """
+    )
+
+    result = run(fuzzed, "-k", "valid and not invalid")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["AssertionError: too much was said*", "  conftest.py:2 in quiet: *"]
+    )
+
+
+# Bad input.
+
+
+def test_without_an_application_it_says_what_to_write(project: pytest.Pytester) -> None:
+    project.makeini(INI.format(app=""))
+
+    result = run(project)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["No application to connect to.", "Hint: name it in the configuration*"]
+    )
+
+
+def test_without_routes_it_says_what_to_write(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice="async def create_app(scope, receive, send): pass")
+
+    result = run(fuzzed)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["twice:create_app has no WebSocketRouter installed*", "    pachinko_routes ="]
+    )
+
+
+RAW = """
+import json
+import msgspec
+
+
+class Ping(msgspec.Struct, tag="ping"):
+    n: int
+
+
+class Pong(msgspec.Struct, tag="pong"):
+    n: int
+
+
+async def app(scope, receive, send):
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] == "websocket.receive":
+        try:
+            message = msgspec.json.decode(event.get("text") or event["bytes"], type=Ping)
+        except Exception:
+            continue
+        await send({"type": "websocket.send", "text": json.dumps({"type": REPLY, "n": message.n})})
+"""
+
+
+def test_another_application_is_fuzzed_with_a_schema_that_is_given(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile(good=RAW.replace("REPLY", '"pong"'), bad=RAW.replace("REPLY", '"ping"'))
+    routes = "pachinko_routes = /ws = {0}:Ping -> {0}:Pong\npachinko_fuzz_examples = 20\n"
+
+    project.makeini(INI.format(app="good:app") + routes.format("good"))
+    run(project).assert_outcomes(passed=5)
+
+    project.makeini(INI.format(app="bad:app") + routes.format("bad"))
+    result = run(project, "-k", "valid and not invalid")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*has sent what its emits does not declare: Invalid value 'ping'*"]
+    )
+
+
+def test_a_route_without_a_schema_of_what_it_sends_is_enough(project: pytest.Pytester) -> None:
+    project.makepyfile(raw=RAW.replace("REPLY", '"pong"'))
+    project.makeini(INI.format(app="raw:app") + "pachinko_routes = /ws = raw:Ping\n")
+
+    run(project, "-k", "boundaries").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("ws = raw:Ping", "*is not a valid line of pachinko_routes.*"),
+        ("/ws", "*is not a valid line of pachinko_routes.*"),
+        ("/ws = raw:Nothing", "*raw has no attribute 'Nothing'*"),
+    ],
+)
+def test_a_route_that_cannot_be_read_is_an_error(
+    project: pytest.Pytester, line: str, problem: str
+) -> None:
+    project.makepyfile(raw=RAW.replace("REPLY", '"pong"'))
+    project.makeini(INI.format(app="raw:app") + f"pachinko_routes = {line}\n")
+
+    result = run(project)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([problem])
+
+
+def test_a_schema_without_tags_is_an_error_that_names_the_struct(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        raw=RAW.replace("REPLY", '"pong"').replace(
+            'Ping(msgspec.Struct, tag="ping")', "Ping(msgspec.Struct)"
+        )
+    )
+    project.makeini(INI.format(app="raw:app") + "pachinko_routes = /ws = raw:Ping\n")
+
+    result = run(project, "-k", "examples")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["Ping has no tag, so nothing says which message it is.", "Hint: *"]
+    )
+
+
+def test_an_application_that_does_not_start_is_a_finding(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(
+        twice=REPAIRED
+        + """
+
+class Broken:
+    async def process_startup(self, scope, event):
+        raise OSError("no database")
+
+
+def broken():
+    app = create_app()
+    app.add_middleware(Broken())
+    return app
+"""
+    )
+
+    result = run(fuzzed, "--pachinko-app=twice:broken", "-k", "examples")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "LifespanFailed: The application's startup failed: *",
+            "OSError: no database",
+            "found *no database)",
+        ]
+    )
+
+
+def test_a_factory_of_unknown_resources_is_skipped_with_a_reason(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(
+        twice=REPAIRED
+        + """
+
+def make():
+    return Once()
+
+
+def unknown():
+    return create_app("/", make)
+"""
+    )
+
+    result = run(fuzzed, "--pachinko-app=twice:unknown", "-rs")
+
+    result.assert_outcomes(skipped=5)
+    result.stdout.fnmatch_lines(["*what make makes is not known: route the class*"])
+
+
+def test_a_file_that_is_no_failure_is_an_error_that_names_it(fuzzed: pytest.Pytester) -> None:
+    directory = fuzzed.path / "tests" / "pachinko_failures"
+    directory.mkdir(parents=True)
+    (directory / "notes.jsonl").write_text("hello")
+
+    result = run(fuzzed)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["notes.jsonl:1 is no JSON object: *"])
+
+
+def test_what_does_not_happen_each_time_is_said_to_be_so(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(
+        twice=REPAIRED.replace(
+            "        self.said.add(message.text)",
+            "        global count\n"
+            "        count += 1\n"
+            "        if count == 50:\n"
+            "            raise LookupError('the fiftieth')",
+        )
+        + "\n\ncount = 0\n"
+    )
+
+    result = run(fuzzed, "-k", "valid and not invalid")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["LookupError: the fiftieth", "A stream with which that has happened, but not each time*"]
+    )
+
+
+# What is shared.
+
+
+def test_what_one_machine_has_found_another_one_tries_first(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makeconftest(
+        """
+        from pathlib import Path
+        from hypothesis import settings
+        from hypothesis.database import DirectoryBasedExampleDatabase
+
+        settings.register_profile("shared", database=DirectoryBasedExampleDatabase(Path("shared")))
+        settings.load_profile("shared")
+        """
+    )
+    run(fuzzed, "-k", "valid and not invalid").assert_outcomes(failed=1)
+    shutil.rmtree(fuzzed.path / "tests")
+
+    result = run(fuzzed, "-k", "valid and not invalid", "--pachinko-fuzz-examples=1")
+
+    result.assert_outcomes(failed=1)
+
+
+def test_it_needs_no_asyncio_plugin(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makeini("[pytest]\npachinko_app = twice:create_app\n")
+    fuzzed.makepyfile(twice=REPAIRED)
+
+    run(fuzzed, "-p", "no:asyncio", "--pachinko-fuzz-examples=5").assert_outcomes(passed=5)
+
+
+def test_the_coverage_of_a_fuzzed_application_is_written_too(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED)
+
+    run(fuzzed, "--pachinko-cov-json=cov.json", "--pachinko-fuzz-examples=5").assert_outcomes(
+        passed=5
+    )
+
+    assert json.loads((fuzzed.path / "cov.json").read_text(encoding="utf-8"))["percent"] == 100.0
