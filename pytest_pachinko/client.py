@@ -29,6 +29,7 @@ from pytest_pachinko.session import Session
 from pytest_pachinko.tasks import machinery
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from collections.abc import Mapping
     from collections.abc import Sequence
 
@@ -276,11 +277,14 @@ class WebSocketTestClient(Transport):
             raise_app_exceptions=raise_app_exceptions,
         )
 
+    def _is_ready(self, loop: asyncio.AbstractEventLoop) -> bool:
+        if self._server is not None:
+            self._server._check(loop)
+        return True
+
 
 class ClientConnecting(Connecting):
     """A session over a network that is about to be opened."""
-
-    __slots__ = ("_headers", "_offered", "_uri")
 
     session: WebSocketSession
     wire: NetworkPeer
@@ -315,10 +319,6 @@ class ClientConnecting(Connecting):
         """Take note of the task in which a ``LiveServer`` runs the application."""
         self._task = application
         application.add_done_callback(lambda _: self.wire.ring())
-
-    async def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._opener._server is not None:
-            self._opener._server._check(loop)
 
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         client = self._opener
@@ -394,7 +394,10 @@ class ClientConnecting(Connecting):
         offer = f"; offered were {', '.join(self._offered)}" if self._offered else ""
         return f"{super()._why_denied(answer)}, to {self._uri}{offer}"
 
-    async def _end(self) -> None:
+    def _end(self) -> Awaitable[None]:
+        return self._lose()
+
+    async def _lose(self) -> None:
         try:
             await self.session._wait_for_loss()
         except Stalled:

@@ -25,6 +25,7 @@ from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.record import Trace
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from collections.abc import Mapping
     from collections.abc import Sequence
     from types import TracebackType
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["TIMEOUT", "Connecting", "Transport"]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
+
+_NO_ANSWER = Handshake(500)
 
 TIMEOUT = 1.0
 """Seconds that a test waits for the application before it fails."""
@@ -127,6 +130,13 @@ class Transport:
             raise
         raise ApplicationFailure(f"{name} was accepted, but a denial with {status} was expected.")
 
+    @abstractmethod
+    def _is_ready(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return whether a session can be opened without ``_start`` before it."""
+
+    async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what comes before there is a connection."""
+
     def _give_up(self) -> list[str]:
         """End all connections from outside of their blocks; return their names."""
         return [each.give_up() for each in list(self._open)]
@@ -145,16 +155,11 @@ class Connecting:
     A subclass makes the wire and the session, and begins the handshake.
     """
 
-    __slots__ = (
-        "_attendance",
-        "_name",
-        "_opener",
-        "_task",
-        "belongings",
-        "path",
-        "session",
-        "wire",
-    )
+    session: Session
+    wire: PeerEnd
+
+    _task: asyncio.Task[Any] | None = None  # the application, once it runs
+    _attendance: Attendance | None = None
 
     def __init__(
         self,
@@ -166,11 +171,7 @@ class Connecting:
         self._opener = opener
         self.path = path
         self._name = name
-        self._task: asyncio.Task[Any] | None = None  # the application, once it runs
-        self._attendance: Attendance | None = None
         self.belongings = Belongings(muted=not raise_app_exceptions)
-        self.session: Session
-        self.wire: PeerEnd
 
     def __enter__(self) -> NoReturn:
         """Say how a session is opened.
@@ -204,7 +205,7 @@ class Connecting:
             Exception: What the application raised.
         """
         session = await self.open()
-        answer = self.wire.handshake or Handshake(500)
+        answer = self.wire.handshake or _NO_ANSWER
         if answer.status != 101 or self.belongings.failures:
             failures = self.belongings.failures
             error = failures.pop(0) if failures else self._denied(answer)
@@ -215,26 +216,26 @@ class Connecting:
     async def open(self) -> Session:
         """Connect, and wait until the handshake is answered in whatever way."""
         loop = asyncio.get_running_loop()
-        await self._prepare(loop)
+        opener = self._opener
+        if not opener._is_ready(loop):
+            await opener._start(loop)
         if side.get() is None:
             side.set(TEST)
         session = self._make(loop)
-        self.belongings.witness = self.wire
-        self._opener._open.add(self)
+        wire = self.wire
+        belongings = self.belongings
+        belongings.witness = wire
+        opener._open.add(self)
         try:
             if self._attendance is not None:
                 self._attendance.clock.sessions.append(session)
             self._begin()
-            wire = self.wire
-            while wire.handshake is None and not self.belongings.failures:
+            while wire.handshake is None and not belongings.failures:
                 await session._wait(wire.watch(), "connect", "the handshake is not answered", None)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
         return session
-
-    async def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Do what comes before there is a connection."""
 
     @abstractmethod
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
@@ -244,8 +245,8 @@ class Connecting:
         """Let time stand still while the session is open, and return the clock, if there is one."""
         if adoption is None:
             return None
-        self._attendance = Attendance(adoption)
-        return self._attendance.clock
+        self._attendance = attendance = Attendance(adoption)
+        return attendance.clock
 
     @abstractmethod
     def _begin(self) -> None:
@@ -278,44 +279,53 @@ class Connecting:
             Exception: What the application raised and the test has not seen.
             LeftBehind: The application does not return, or leaves tasks behind.
         """
-        left = await self._leave()
-        failures = self.belongings.hand_over(error)
-        if isinstance(error, asyncio.CancelledError) and self._attendance is not None:
-            tester: Any = self._attendance.tester
-            verdict = self._attendance.clock.cancelled.pop(tester, None)
+        # PERF: every test that opens a session comes through here; one coroutine does it all.
+        belongings = self.belongings
+        attendance = self._attendance
+        task = self._task
+        left: str | None = None
+        tidy = False
+        try:
+            if self._opener.calm:
+                await settle()
+            self.wire.hang_up(1000)
+            if task is not None and not task.done():
+                await let_finish(self.session, task, self._opener.timeout)
+            if belongings.living() or (attendance and attendance.clock.has_timers()):
+                returned = task is None or task.done()
+                left = await clear_up(self.session, returned=returned, who="the application")
+            ending = self._end()
+            if ending is not None:
+                await ending
+            tidy = left is None and ending is None
+        finally:
+            if not tidy:
+                # Whoever is interrupted here leaves nothing behind either.
+                for each in belongings.living():
+                    each.cancel()
+            self._release()
+            leaving = self._left()
+            if leaving is not None:
+                await leaving
+        failures = belongings.hand_over(error)
+        if error is None and left is None and not failures:
+            return
+        if isinstance(error, asyncio.CancelledError) and attendance is not None:
+            tester: Any = attendance.tester
+            verdict = attendance.clock.cancelled.pop(tester, None)
             if verdict is not None:
                 # The test never gave way: the cancellation is how it was stopped.
                 tester.uncancel()
                 raise verdict from None
         conclude(error, failures, left)
 
-    async def _leave(self) -> str | None:
-        """End the connection and let the application finish; describe what it leaves behind."""
-        attendance = self._attendance
-        left: str | None = None
-        try:
-            if self._opener.calm:
-                await settle()
-            self.wire.hang_up(1000)
-            if self._task is not None:
-                await let_finish(self.session, self._task, self._opener.timeout)
-            if self.belongings.living() or (attendance and attendance.clock.has_timers()):
-                returned = self._task is None or self._task.done()
-                left = await clear_up(self.session, returned=returned, who="the application")
-            await self._end()
-        finally:
-            # Whoever is interrupted here leaves nothing behind either.
-            for task in self.belongings.living():
-                task.cancel()
-            self._release()
-            await self._left()
-        return left
+    def _end(self) -> Awaitable[None] | None:
+        """Return what to wait for until the connection is gone, if that takes time."""
+        return None
 
-    async def _end(self) -> None:
-        """Wait until the connection is gone."""
-
-    async def _left(self) -> None:
-        """Do what comes after the connection."""
+    def _left(self) -> Awaitable[None] | None:
+        """Return what to wait for after the connection, if there is anything."""
+        return None
 
     def _denied(self, answer: Handshake) -> HandshakeDenied:
         body = f": {shorten(answer.body.decode('utf-8', 'replace'))}" if answer.body else ""

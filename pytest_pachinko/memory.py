@@ -22,6 +22,7 @@ from pytest_pachinko.session import Session
 from pytest_pachinko.wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from collections.abc import Callable
     from collections.abc import Mapping
     from collections.abc import Sequence
@@ -123,6 +124,9 @@ class MemoryTransport(Transport):
         """
         self._entered = True
 
+    def _is_ready(self, loop: asyncio.AbstractEventLoop) -> bool:
+        return self._running is not None and self._loop is loop
+
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not None and self._loop is not loop:
             raise PachinkoUsageError(
@@ -178,7 +182,9 @@ class MemoryConnecting(Connecting):
         on_wire: Called when there is a connection, before the application starts.
     """
 
-    __slots__ = ("_faults", "before", "on_wire", "scope")
+    before: Sequence[str | bytes] = ()
+    on_wire: Callable[[], None] | None = None
+    wire: Wire
 
     def __init__(
         self,
@@ -192,25 +198,20 @@ class MemoryConnecting(Connecting):
         super().__init__(transport, path, name, raise_app_exceptions)
         self.scope = scope
         self._faults = faults
-        self.before: Sequence[str | bytes] = ()
-        self.on_wire: Callable[[], None] | None = None
-        self.wire: Wire
-
-    async def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:
-        transport = self._opener
-        if transport._running is None or transport._loop is not loop:
-            await transport._start(loop)
-        self.scope["state"] = transport._running.new_state()
 
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         transport = self._opener
+        running = transport._running
         scope = self.scope
+        scope["state"] = running.new_state()
         types = partial(message_types, transport.app, scope["path"], scope["subprotocols"])
         trace = transport._new_trace(self._name or self.path, types)
-        self.wire = Wire(scope, trace, loop, self._faults)
-        clock = self._attend(transport._running.adoption)
-        self.session = Session(self.wire, self.path, self.belongings, clock, transport.timeout)
-        return self.session
+        self.wire = wire = Wire(scope, trace, loop, self._faults)
+        clock = self._attend(running.adoption)
+        self.session = session = Session(
+            wire, self.path, self.belongings, clock, transport.timeout
+        )
+        return session
 
     def _begin(self) -> None:
         wire = self.wire
@@ -222,9 +223,9 @@ class MemoryConnecting(Connecting):
         application = _run_application(self._opener.app, wire, self.belongings)
         self._task = self.belongings.start(application, wire.trace.connection, wire._loop)
 
-    async def _left(self) -> None:
-        if not self._opener._entered:
-            await self._opener._stop()
+    def _left(self) -> Awaitable[None] | None:
+        transport: MemoryTransport = self._opener
+        return None if transport._entered else transport._stop()
 
 
 async def _run_application(app: Any, wire: Wire, belongings: Belongings) -> None:

@@ -107,14 +107,16 @@ class PeerEnd:
     def _answer(self, handshake: Handshake) -> None:
         self.handshake = handshake
         kind: Kind = "accepted" if handshake.status == 101 else "denied"
-        self.trace.record("from_app", kind, handshake, self._now())
-        self.ring()
+        self.trace.record("from_app", kind, handshake, self._loop.time() - self._started)
+        if self._news:
+            ring(self._news)
 
     def _close(self, close: Close, direction: Direction) -> None:
         if self.closed is None:
             self.closed = close
-            self.trace.record(direction, "closed", close, self._now())
-            self.ring()
+            self.trace.record(direction, "closed", close, self._loop.time() - self._started)
+            if self._news:
+                ring(self._news)
 
     def _wait(self, waiting: list[asyncio.Future[None]]) -> asyncio.Future[None]:
         # A future for each: one that is shared would be cancelled for all by the first

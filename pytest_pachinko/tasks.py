@@ -104,8 +104,6 @@ class Belongings:
 
     def note(self, task: asyncio.Task[Any]) -> None:
         """Take note of a task that was started on behalf of the connection."""
-        if isinstance(task, NotedTask):
-            task.owner = self
         self._tasks.append(task)
         if len(self._tasks) > self._limit:
             self._tasks = [task for task in self._tasks if not task.done() or _unseen(task)]
@@ -198,11 +196,13 @@ def make_noted(make: Any, loop: Any, coroutine: Any, kwargs: dict[str, Any]) -> 
     owner = owner_of(kwargs.get("context"))
     if make is not None:
         task = make(coroutine, **kwargs)
+        if owner is not None:
+            owner.note(task)
     elif owner is None:
-        return asyncio.Task(coroutine, loop=loop, **kwargs)
+        task = asyncio.Task(coroutine, loop=loop, **kwargs)
     else:
         task = NotedTask(coroutine, loop=loop, **kwargs)
-    if owner is not None:
+        task.owner = owner
         owner.note(task)
     return task
 
@@ -214,11 +214,13 @@ class NotedTask(asyncio.Task[Any]):
         owner: The connection.
     """
 
-    owner: Belongings | None = None
+    __slots__ = ("owner",)
+
+    owner: Belongings
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel the task; if it has failed before, and nobody knows, that is noted."""
-        if self.owner is not None and self.done() and _unseen(self):
+        if self.done() and _unseen(self):
             self.owner.fail(cast("BaseException", self.exception()))
         return super().cancel(msg)
 

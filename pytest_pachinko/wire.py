@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientDisconnected", "State", "Wire"]
 
+_ACCEPTED = Handshake()
+
 _BYTES = (bytes, bytearray, memoryview)  # what servers send
 
 # What the application may do next; the states of the table above.
@@ -172,7 +174,10 @@ class Wire(PeerEnd):
             )
         self.state = "open"
         headers = event.get("headers")
-        self._answer(Handshake(101, chosen, Headers(headers) if headers else NO_HEADERS))
+        if chosen is None and not headers:
+            self._answer(_ACCEPTED)
+        else:
+            self._answer(Handshake(101, chosen, Headers(headers) if headers else NO_HEADERS))
 
     def _refuse(self, event: Event) -> None:
         self._answer(Handshake(403, close_code=event.get("code", 1000)))
@@ -297,9 +302,11 @@ class Wire(PeerEnd):
             if self.state in ("lost", "closed"):
                 return
             self.state = "lost"
-            self._close(Close(event["code"], event.get("reason") or ""), "to_app")
-            ring(self._room_for_app)
-            ring(self._room_for_peer)
+            if self.closed is None:  # a fault has ended the connection
+                self._close(Close(event["code"], event.get("reason") or ""), "to_app")
+            if self._room_for_app or self._room_for_peer:
+                ring(self._room_for_app)
+                ring(self._room_for_peer)
         self._put(event)
 
     def _put(self, event: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -34,11 +36,18 @@ class Adoption:
         self.users = 0
         self.clock = clock = Clock(loop)
         ready = loop._ready
+        new_handle = asyncio.Handle.__new__
         wake = loop._write_to_self
         set_debug = loop.set_debug
 
         def call_soon(callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-            handle = asyncio.Handle(callback, args, loop, context)
+            handle: Any = new_handle(asyncio.Handle)  # what its __init__ does, without debug mode
+            handle._callback = callback
+            handle._args = args
+            handle._loop = loop
+            handle._context = copy_context() if context is None else context
+            handle._cancelled = False
+            handle._repr = handle._source_traceback = None
             if loop._closed:
                 loop._check_closed()
             ready.append(handle)
@@ -73,6 +82,8 @@ class Adoption:
         # PERF: a turn of the loop consists of little else. What is left out are the checks of
         # its debug mode, in which these are not used.
         self._quick: dict[str, Any] = {"call_soon": call_soon, "get_debug": bool}
+        if type(loop).create_future is asyncio.BaseEventLoop.create_future:
+            self._quick["create_future"] = partial(asyncio.Future, loop=loop)
 
     def enter(self) -> None:
         """Take the place of the loop's own selector, clock, timers and tasks."""
