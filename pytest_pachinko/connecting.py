@@ -171,7 +171,7 @@ class Connecting:
         self._opener = opener
         self.path = path
         self._name = name
-        self.belongings = Belongings(muted=not raise_app_exceptions)
+        self.belongings = Belongings(not raise_app_exceptions)
 
     def __enter__(self) -> NoReturn:
         """Say how a session is opened.
@@ -189,12 +189,6 @@ class Connecting:
     def __await__(self) -> Any:
         """Say how a session is opened, as ``__enter__`` does."""
         self.__enter__()
-
-    def __getattr__(self, name: str) -> Any:
-        """Say how a session is opened, where somebody takes this for one."""
-        if hasattr(Session, name):
-            self.__enter__()
-        raise AttributeError(name)
 
     async def __aenter__(self) -> Session:
         """Connect.
@@ -354,3 +348,10 @@ class Connecting:
         if answer.status == 500 and self._task is not None and self._task.done():
             return "the application returned without accepting or refusing"
         return "the application sent this response"
+
+
+# Where somebody takes one for a session, it says how that is opened. PERF: a __getattr__ would
+# do so too, but every attribute of a class that has one is slower.
+for _name in vars(Session):
+    if not (_name.startswith("_") or hasattr(Connecting, _name)):
+        setattr(Connecting, _name, property(Connecting.__enter__))

@@ -18,6 +18,7 @@ from pytest_pachinko.resources import message_types
 from pytest_pachinko.running import Running
 from pytest_pachinko.scope import build_scope
 from pytest_pachinko.scope import CLIENT
+from pytest_pachinko.scope import plain_scope
 from pytest_pachinko.session import Session
 from pytest_pachinko.wire import Wire
 
@@ -107,14 +108,17 @@ class MemoryTransport(Transport):
         raise_app_exceptions: bool = True,
     ) -> MemoryConnecting:
         """Open a session; see ``Transport``."""
-        scope = build_scope(
-            path,
-            headers=headers,
-            subprotocols=subprotocols,
-            cookies=cookies,
-            params=params,
-            client=CLIENT if client is None else client,
-        )
+        if headers is subprotocols is cookies is params is client is None:
+            scope = plain_scope(path)
+        else:
+            scope = build_scope(
+                path,
+                headers=headers,
+                subprotocols=subprotocols,
+                cookies=cookies,
+                params=params,
+                client=CLIENT if client is None else client,
+            )
         return MemoryConnecting(self, path, scope, name, faults, raise_app_exceptions)
 
     def keep_running(self) -> None:

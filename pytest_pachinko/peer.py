@@ -92,7 +92,9 @@ class PeerEnd:
 
     def watch(self) -> asyncio.Future[None]:
         """Return a future that is done when something new can be seen from this end."""
-        return self._wait(self._news)
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._news.append(future)
+        return future
 
     def ring(self) -> None:
         """Tell the peer that there is something new."""

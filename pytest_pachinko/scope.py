@@ -62,15 +62,8 @@ def build_scope(
         PachinkoUsageError: The path is not absolute, or a header cannot be sent.
     """
     raw_path, query = request_target(path, params)
-    if headers is None and cookies is None and subprotocols is None:
-        pairs, offered = [], []  # PERF: most tests say nothing of this
-    else:
-        pairs, offered = request_headers(headers, cookies, subprotocols)
-    if pairs:
-        names = {name for name, _ in pairs}
-        pairs = [pair for pair in _HANDSHAKE if pair[0] not in names] + pairs
-    else:
-        pairs = list(_HANDSHAKE)
+    pairs, offered = request_headers(headers, cookies, subprotocols)
+    names = {name for name, _ in pairs}
     return {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -80,13 +73,35 @@ def build_scope(
         "raw_path": raw_path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": pairs,
+        "headers": [pair for pair in _HANDSHAKE if pair[0] not in names] + pairs,
         "client": client,
         "server": (HOST, 80),
         "subprotocols": offered,
         "state": dict(state or ()),
         "extensions": {"websocket.http.response": {}},
     }
+
+
+def plain_scope(path: str) -> dict[str, Any]:
+    """Build the scope of a connection of which nothing but the path is given.
+
+    Args:
+        path: The path, with its query if it has one, quoted or not.
+
+    Raises:
+        PachinkoUsageError: The path is not absolute.
+    """
+    # PERF: nearly all sessions are such. What an application may change is its own.
+    scope = (_built(path) if isinstance(path, str) else build_scope(path)).copy()
+    scope["asgi"] = scope["asgi"].copy()
+    scope["headers"] = scope["headers"].copy()
+    scope["subprotocols"] = []
+    scope["state"] = {}
+    scope["extensions"] = {"websocket.http.response": {}}
+    return scope
+
+
+_built = lru_cache(maxsize=256)(build_scope)
 
 
 def request_target(path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:
@@ -104,18 +119,12 @@ def request_target(path: str, params: Mapping[str, Any] | None) -> tuple[str, st
             f"{path!r} is no path of the application: it starts with '/'.\n"
             'Hint: websocket_connect("/chat/rooms/tea?since=1")'
         )
-    raw_path, query = _quoted(path)
-    if params:
-        query = "&".join(filter(None, (query, urlencode(params, doseq=True))))
-    return raw_path, query
-
-
-@lru_cache(maxsize=256)
-def _quoted(path: str) -> tuple[str, str]:
-    """Return the two parts of a path, quoted."""
     raw_path, _, query = path.partition("?")
     plain = raw_path.isascii() and " " not in raw_path and "%" not in raw_path
-    return raw_path if plain else quote(raw_path, safe=_PATH), quote(query, safe=_QUERY)
+    query = quote(query, safe=_QUERY)
+    if params:
+        query = "&".join(filter(None, (query, urlencode(params, doseq=True))))
+    return raw_path if plain else quote(raw_path, safe=_PATH), query
 
 
 def request_headers(

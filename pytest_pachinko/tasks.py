@@ -78,15 +78,15 @@ class Belongings:
         witness: Where each exception is noted, whether it is to reach the test or not.
     """
 
-    __slots__ = ("_limit", "_muted", "_noted", "_tasks", "failures", "witness")
+    witness: PeerEnd | None = None
 
-    def __init__(self, *, muted: bool = False) -> None:
+    _limit = _MANY
+    _noted: BaseException | None = None
+
+    def __init__(self, muted: bool = False) -> None:  # noqa: FBT001, FBT002
         self._muted = muted
         self._tasks: list[asyncio.Task[Any]] = []
-        self._limit = _MANY
-        self._noted: BaseException | None = None
         self.failures: list[BaseException] = []
-        self.witness: PeerEnd | None = None
 
     def start(
         self, coroutine: Coroutine[Any, Any, Any], name: str, loop: asyncio.AbstractEventLoop
@@ -136,20 +136,23 @@ class Belongings:
             seen: The exception that the test knows of.
         """
         for task in self._tasks:
-            if task.done() and _unseen(task):
+            if _unseen(task):
                 error: Any = task.exception()
                 self.fail(error)
         # A task knows its context, the context this object: a circle, unless it is broken.
         self._tasks = []
+        self._noted = None
+        if not self.failures:
+            return []
         failures = [error for error in self.failures if error is not seen]
         self.failures = []
-        self._noted = None
         return failures
 
 
 def _unseen(task: asyncio.Task[Any]) -> bool:
     # What asyncio itself looks at before it logs "exception was never retrieved".
-    return bool(task._log_traceback)
+    unseen: bool = task._log_traceback  # type: ignore[attr-defined]
+    return unseen
 
 
 @contextmanager
@@ -193,17 +196,18 @@ def make_noted(make: Any, loop: Any, coroutine: Any, kwargs: dict[str, Any]) -> 
         coroutine: What the task runs.
         kwargs: The keywords of ``create_task``.
     """
-    owner = owner_of(kwargs.get("context"))
-    if make is not None:
-        task = make(coroutine, **kwargs)
-        if owner is not None:
-            owner.note(task)
-    elif owner is None:
-        task = asyncio.Task(coroutine, loop=loop, **kwargs)
-    else:
-        task = NotedTask(coroutine, loop=loop, **kwargs)
+    context = kwargs.get("context")
+    owner = side.get() if context is None else context.get(side)
+    if owner.__class__ is not Belongings:
+        if make is None:
+            return asyncio.Task(coroutine, loop=loop, **kwargs)
+        return make(coroutine, **kwargs)
+    if make is None:
+        task: Any = NotedTask(coroutine, loop=loop, **kwargs)
         task.owner = owner
-        owner.note(task)
+    else:
+        task = make(coroutine, **kwargs)
+    owner.note(task)
     return task
 
 
@@ -220,16 +224,6 @@ class NotedTask(asyncio.Task[Any]):
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel the task; if it has failed before, and nobody knows, that is noted."""
-        if self.done() and _unseen(self):
+        if _unseen(self):
             self.owner.fail(cast("BaseException", self.exception()))
         return super().cancel(msg)
-
-
-def owner_of(context: Context | None) -> Belongings | None:
-    """Return the connection on whose behalf a task is started.
-
-    Args:
-        context: The context that is given to it; None for that of its maker.
-    """
-    owner = side.get() if context is None else context.get(side)
-    return owner if owner.__class__ is Belongings else None

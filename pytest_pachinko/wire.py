@@ -30,7 +30,6 @@ from typing import Literal
 from typing import TYPE_CHECKING
 
 from pytest_pachinko.futures import ring
-from pytest_pachinko.futures import wake
 from pytest_pachinko.headers import Headers
 from pytest_pachinko.headers import NO_HEADERS
 from pytest_pachinko.peer import FRAME_COST
@@ -311,7 +310,9 @@ class Wire(PeerEnd):
 
     def _put(self, event: Any) -> None:
         self._queue.append(event)
-        wake(self._reader)
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
 
 def _cost(event: Event) -> int:

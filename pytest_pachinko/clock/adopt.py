@@ -25,13 +25,14 @@ class Adoption:
 
     Attributes:
         clock: The clock of the loop.
+        loop: The loop.
         users: How many have entered and not left.
     """
 
-    __slots__ = ("_before", "_instead", "_loop", "_quick", "clock", "users")
+    __slots__ = ("_before", "_instead", "_quick", "clock", "loop", "users")
 
     def __init__(self, loop: Any) -> None:
-        self._loop = loop
+        self.loop = loop
         self._before: dict[str, Any] = {}
         self.users = 0
         self.clock = clock = Clock(loop)
@@ -90,7 +91,7 @@ class Adoption:
         self.users += 1
         if self.users > 1:
             return
-        loop = self._loop
+        loop = self.loop
         clock = self.clock
         clock.poked = True  # something may have arrived before
         self._instead["_selector"].take_over(loop._selector)
@@ -109,7 +110,7 @@ class Adoption:
         self.users -= 1
         if self.users:
             return
-        loop = self._loop
+        loop = self.loop
         if loop.is_closed():
             return
         real = loop._selector.real
@@ -122,12 +123,12 @@ class Adoption:
 
     def _before_or_own(self, name: str) -> Any:
         """Return what the loop would have called if it had not been entered."""
-        method = getattr(type(self._loop), name).__get__(self._loop)
+        method = getattr(type(self.loop), name).__get__(self.loop)
         return self._before.get(name, method)
 
     def _task_maker(self) -> Any:
         """Return what makes tasks in the place of the loop's own, and notes whose they are."""
-        loop = self._loop
+        loop = self.loop
         own_is_plain = type(loop).create_task is asyncio.BaseEventLoop.create_task
 
         def create_task(coroutine: Any, **kwargs: Any) -> Any:
@@ -140,7 +141,7 @@ class Adoption:
         return create_task
 
     def _hurry(self) -> None:
-        loop = self._loop
+        loop = self.loop
         for name, quick in self._quick.items():
             if not loop._debug and name not in self._before:
                 vars(loop)[name] = quick
@@ -173,29 +174,29 @@ class Attendance:
         tester: The task of the test that attends.
     """
 
-    __slots__ = ("_adoption", "_released", "clock", "tester")
+    __slots__ = ("_adoption", "clock", "tester")
 
     def __init__(self, adoption: Adoption, policy: Policy | None = None) -> None:
-        self._adoption = adoption
-        self._released = False
+        self._adoption: Adoption | None = adoption
         self.clock = clock = adoption.clock
         adoption.enter()
         if policy is not None:
             clock.policies[self] = policy
         clock.open()
-        self.tester = asyncio.current_task()
-        clock.testers.append(self.tester)
+        self.tester = tester = asyncio.current_task(adoption.loop)
+        clock.testers.append(tester)
 
     def release(self) -> None:
         """Let time run again, as far as this is concerned; once is enough."""
-        if self._released:
+        adoption, self._adoption = self._adoption, None
+        if adoption is None:
             return
-        self._released = True
         clock = self.clock
         clock.testers.remove(self.tester)
-        clock.policies.pop(self, None)
+        if self in clock.policies:
+            del clock.policies[self]
         clock.close()
-        self._adoption.exit()
+        adoption.exit()
 
 
 def adopted_clock(loop: Any) -> Clock | None:

@@ -217,14 +217,14 @@ class Clock:
 
     def settle_mode(self) -> None:
         """Let time stand still or run, as users, descriptors and the policy demand."""
-        if self.sockets > 0 or self.policy == "wall" or not self.users:
+        if not self.users or self.sockets > 0 or self.policy == "wall":
             if self.now is not None:
                 self._offset = self.now - self._monotonic()
                 self.now = None
         elif self.now is None:
             # On a multiple of 2**-10, so that sums of whole seconds are exact from here on: an
             # application that compares them is not to fail by chance.
-            self.now = math.ceil(self.time() * 1024) / 1024
+            self.now = math.ceil((self._monotonic() + self._offset) * 1024) / 1024
 
     def watch(self, change: int, *, outside: bool) -> None:
         """Take note that a descriptor is watched, or no longer.
