@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
+from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.connecting import Connecting
 from pytest_pachinko.connecting import Transport
 from pytest_pachinko.errors import ConnectionFailed
@@ -29,7 +30,6 @@ from pytest_pachinko.session import Session
 from pytest_pachinko.tasks import machinery
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
     from collections.abc import Mapping
     from collections.abc import Sequence
 
@@ -277,10 +277,9 @@ class WebSocketTestClient(Transport):
             raise_app_exceptions=raise_app_exceptions,
         )
 
-    def _is_ready(self, loop: asyncio.AbstractEventLoop) -> bool:
+    async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._server is not None:
             self._server._check(loop)
-        return True
 
 
 class ClientConnecting(Connecting):
@@ -330,10 +329,13 @@ class ClientConnecting(Connecting):
         self.wire = client._network.NetworkPeer(
             client._new_trace(self._name or self.path, types), loop, client.timeout
         )
-        clock = self._attend(None if server is None else server._adoption)
+        adoption = None if server is None else server._adoption
+        clock = None if adoption is None else adoption.clock
         self.session = WebSocketSession(
             self.wire, self.path, self.belongings, clock, client.timeout
         )
+        if adoption is not None:
+            self._attendance = Attendance(adoption, None, self.session)
         return self.session
 
     def _begin(self) -> None:
@@ -394,10 +396,7 @@ class ClientConnecting(Connecting):
         offer = f"; offered were {', '.join(self._offered)}" if self._offered else ""
         return f"{super()._why_denied(answer)}, to {self._uri}{offer}"
 
-    def _end(self) -> Awaitable[None]:
-        return self._lose()
-
-    async def _lose(self) -> None:
+    async def _end(self) -> None:
         try:
             await self.session._wait_for_loss()
         except Stalled:

@@ -25,7 +25,8 @@ from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.record import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Callable
+    from collections.abc import Coroutine
     from collections.abc import Mapping
     from collections.abc import Sequence
     from types import TracebackType
@@ -64,6 +65,8 @@ class Transport:
         self.traces: list[Trace] = []
         self._names: dict[str, int] = {}
         self._open: set[Connecting] = set()
+        self._started_in: asyncio.AbstractEventLoop | None = None
+        self._entered = True  # whether it lasts when no session is open
 
     def __repr__(self) -> str:
         """Return one line: pytest prints it above every failure."""
@@ -130,12 +133,11 @@ class Transport:
             raise
         raise ApplicationFailure(f"{name} was accepted, but a denial with {status} was expected.")
 
-    @abstractmethod
-    def _is_ready(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Return whether a session can be opened without ``_start`` before it."""
-
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Do what comes before there is a connection."""
+
+    async def _stop(self) -> None:
+        """Do what comes after a connection, unless it is to last."""
 
     def _give_up(self) -> list[str]:
         """End all connections from outside of their blocks; return their names."""
@@ -160,6 +162,7 @@ class Connecting:
 
     _task: asyncio.Task[Any] | None = None  # the application, once it runs
     _attendance: Attendance | None = None
+    _end: Callable[[], Coroutine[Any, Any, None]] | None = None  # waits until all is gone
 
     def __init__(
         self,
@@ -190,7 +193,7 @@ class Connecting:
         """Say how a session is opened, as ``__enter__`` does."""
         self.__enter__()
 
-    async def __aenter__(self) -> Session:
+    def __aenter__(self) -> Coroutine[Any, Any, Session]:
         """Connect.
 
         Raises:
@@ -198,20 +201,17 @@ class Connecting:
             Stalled: The application did not answer.
             Exception: What the application raised.
         """
-        session = await self.open()
-        answer = self.wire.handshake or _NO_ANSWER
-        if answer.status != 101 or self.belongings.failures:
-            failures = self.belongings.failures
-            error = failures.pop(0) if failures else self._denied(answer)
-            await self.__aexit__(type(error), error, error.__traceback__)
-            raise error
-        return session
+        return self.open(accepted=True)
 
-    async def open(self) -> Session:
-        """Connect, and wait until the handshake is answered in whatever way."""
+    async def open(self, *, accepted: bool = False) -> Session:
+        """Connect, and wait until the handshake is answered.
+
+        Args:
+            accepted: Whether anything else than acceptance is raised.
+        """
         loop = asyncio.get_running_loop()
         opener = self._opener
-        if not opener._is_ready(loop):
+        if opener._started_in is not loop:
             await opener._start(loop)
         if side.get() is None:
             side.set(TEST)
@@ -221,11 +221,12 @@ class Connecting:
         belongings.witness = wire
         opener._open.add(self)
         try:
-            if self._attendance is not None:
-                self._attendance.clock.sessions.append(session)
             self._begin()
             while wire.handshake is None and not belongings.failures:
                 await session._wait(wire.watch(), "connect", "the handshake is not answered", None)
+            answer = wire.handshake
+            if accepted and (answer is None or answer.status != 101 or belongings.failures):
+                raise belongings.failures.pop(0) if belongings.failures else self._denied(answer)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -233,14 +234,7 @@ class Connecting:
 
     @abstractmethod
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
-        """Make the wire and the session."""
-
-    def _attend(self, adoption: Adoption | None) -> Clock | None:
-        """Let time stand still while the session is open, and return the clock, if there is one."""
-        if adoption is None:
-            return None
-        self._attendance = attendance = Attendance(adoption)
-        return attendance.clock
+        """Make the wire and the session, and let time stand still if that is possible."""
 
     @abstractmethod
     def _begin(self) -> None:
@@ -258,7 +252,6 @@ class Connecting:
         if self in self._opener._open:
             self._opener._open.remove(self)
             if self._attendance is not None:
-                self._attendance.clock.sessions.remove(self.session)
                 self._attendance.release()
 
     async def __aexit__(
@@ -288,19 +281,18 @@ class Connecting:
             if belongings.living() or (attendance and attendance.clock.has_timers()):
                 returned = task is None or task.done()
                 left = await clear_up(self.session, returned=returned, who="the application")
-            ending = self._end()
-            if ending is not None:
-                await ending
-            tidy = left is None and ending is None
+            elif self._end is None:
+                tidy = True
+            if self._end is not None:
+                await self._end()
         finally:
             if not tidy:
                 # Whoever is interrupted here leaves nothing behind either.
                 for each in belongings.living():
                     each.cancel()
             self._release()
-            leaving = self._left()
-            if leaving is not None:
-                await leaving
+            if not self._opener._entered:
+                await self._opener._stop()
         failures = belongings.hand_over(error)
         if error is None and left is None and not failures:
             return
@@ -312,14 +304,6 @@ class Connecting:
                 tester.uncancel()
                 raise verdict from None
         conclude(error, failures, left)
-
-    def _end(self) -> Awaitable[None] | None:
-        """Return what to wait for until the connection is gone, if that takes time."""
-        return None
-
-    def _left(self) -> Awaitable[None] | None:
-        """Return what to wait for after the connection, if there is anything."""
-        return None
 
     def _denied(self, answer: Handshake) -> HandshakeDenied:
         body = f": {shorten(answer.body.decode('utf-8', 'replace'))}" if answer.body else ""

@@ -8,6 +8,7 @@ from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.clock.control import check_policy
 from pytest_pachinko.connecting import Connecting
 from pytest_pachinko.connecting import TIMEOUT
@@ -23,7 +24,6 @@ from pytest_pachinko.session import Session
 from pytest_pachinko.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
     from collections.abc import Callable
     from collections.abc import Mapping
     from collections.abc import Sequence
@@ -119,7 +119,10 @@ class MemoryTransport(Transport):
                 params=params,
                 client=CLIENT if client is None else client,
             )
-        return MemoryConnecting(self, path, scope, name, faults, raise_app_exceptions)
+        connecting = MemoryConnecting(self, path, name, raise_app_exceptions)
+        connecting.scope = scope
+        connecting.faults = faults
+        return connecting
 
     def keep_running(self) -> None:
         """Let the lifespan last, once it has started, until ``__aexit__`` is called.
@@ -127,9 +130,6 @@ class MemoryTransport(Transport):
         Without this and without ``__aenter__`` it lasts while a session is open.
         """
         self._entered = True
-
-    def _is_ready(self, loop: asyncio.AbstractEventLoop) -> bool:
-        return self._running is not None and self._loop is loop
 
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not None and self._loop is not loop:
@@ -157,6 +157,7 @@ class MemoryTransport(Transport):
                 self._loop = None
                 raise
             self._running = running
+            self._started_in = loop
 
     async def _stop(self) -> None:
         if self._loop is None:
@@ -165,6 +166,7 @@ class MemoryTransport(Transport):
             if self._running is None or (self._open and not self._entered):
                 return
             running, self._running = self._running, None
+            self._started_in = None
             open_still = self._give_up()
             try:
                 await running.stop()
@@ -182,26 +184,17 @@ class MemoryConnecting(Connecting):
     """A session in memory that is about to be opened.
 
     Attributes:
+        scope: The ASGI scope of the connection.
+        faults: Trouble on the wire.
         before: Frames that wait for the application.
         on_wire: Called when there is a connection, before the application starts.
     """
 
+    scope: dict[str, Any]
+    faults: Sequence[Fault] = ()
     before: Sequence[str | bytes] = ()
     on_wire: Callable[[], None] | None = None
     wire: Wire
-
-    def __init__(
-        self,
-        transport: MemoryTransport,
-        path: str,
-        scope: dict[str, Any],
-        name: str | None,
-        faults: Sequence[Fault],
-        raise_app_exceptions: bool,  # noqa: FBT001
-    ) -> None:
-        super().__init__(transport, path, name, raise_app_exceptions)
-        self.scope = scope
-        self._faults = faults
 
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         transport = self._opener
@@ -210,11 +203,14 @@ class MemoryConnecting(Connecting):
         scope["state"] = running.new_state()
         types = partial(message_types, transport.app, scope["path"], scope["subprotocols"])
         trace = transport._new_trace(self._name or self.path, types)
-        self.wire = wire = Wire(scope, trace, loop, self._faults)
-        clock = self._attend(running.adoption)
+        self.wire = wire = Wire(scope, trace, loop, self.faults)
+        adoption = running.adoption
+        clock = None if adoption is None else adoption.clock
         self.session = session = Session(
             wire, self.path, self.belongings, clock, transport.timeout
         )
+        if adoption is not None:
+            self._attendance = Attendance(adoption, None, session)
         return session
 
     def _begin(self) -> None:
@@ -226,10 +222,6 @@ class MemoryConnecting(Connecting):
             wire.push(frame)
         application = _run_application(self._opener.app, wire, self.belongings)
         self._task = self.belongings.start(application, wire.trace.connection, wire._loop)
-
-    def _left(self) -> Awaitable[None] | None:
-        transport: MemoryTransport = self._opener
-        return None if transport._entered else transport._stop()
 
 
 async def _run_application(app: Any, wire: Wire, belongings: Belongings) -> None:

@@ -51,26 +51,17 @@ class PeerEnd:
         closed: How the connection ended, once it did and was accepted before.
     """
 
-    __slots__ = (
-        "_loop",
-        "_news",
-        "_started",
-        "_unread_bytes",
-        "closed",
-        "frames",
-        "handshake",
-        "trace",
-    )
+    handshake: Handshake | None = None
+    closed: Close | None = None
+
+    _unread_bytes = 0
 
     def __init__(self, trace: Trace, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._started = loop.time()
         self._news: list[asyncio.Future[None]] = []  # the peer, for anything new
-        self._unread_bytes = 0
         self.trace = trace
         self.frames: deque[str | bytes] = deque()
-        self.handshake: Handshake | None = None
-        self.closed: Close | None = None
 
     @abstractmethod
     def push(self, payload: str | bytes) -> None:

@@ -49,8 +49,8 @@ class Running:
             self._cleanup.callback(adoption.exit)
             adoption.clock.patiences[self] = patience
             self._cleanup.callback(adoption.clock.patiences.pop, self)
-            adoption.clock.policies[self] = policy
-            self._cleanup.callback(adoption.clock.policies.pop, self)
+            adoption.clock.prefer(self, policy)
+            self._cleanup.callback(adoption.clock.prefer, self, None)
         self._cleanup.enter_context(listening(app))
 
     async def start(self) -> None:

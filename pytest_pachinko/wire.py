@@ -54,7 +54,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientDisconnected", "State", "Wire"]
 
+# The usual ones.
 _ACCEPTED = Handshake()
+_GOODBYE = Close(1000)
 
 _BYTES = (bytes, bytearray, memoryview)  # what servers send
 
@@ -74,18 +76,15 @@ class Wire(PeerEnd):
         state: What the application may do next.
     """
 
-    __slots__ = (
-        "_denial",
-        "_from_app",
-        "_queue",
-        "_queued_bytes",
-        "_reader",
-        "_room_for_app",
-        "_room_for_peer",
-        "_to_app",
-        "scope",
-        "state",
-    )
+    state: State = "connecting"
+
+    _denial: Event
+    _queued_bytes = 0
+    _reader: asyncio.Future[None] | None = None  # the application, in receive()
+    # What faults make of the two ways, if there are any. A wire must not refer to its own
+    # methods otherwise: it would be garbage that only the collector finds.
+    _to_app: Deliver | None = None
+    _from_app: Deliver | None = None
 
     def __init__(
         self,
@@ -96,20 +95,12 @@ class Wire(PeerEnd):
     ) -> None:
         super().__init__(trace, loop)
         self._queue: deque[Any] = deque()
-        self._queued_bytes = 0
-        self._reader: asyncio.Future[None] | None = None  # the application, in receive()
         self._room_for_app: list[asyncio.Future[None]] = []  # the application, in send()
         self._room_for_peer: list[asyncio.Future[None]] = []
-        self._denial: Event = {}
-        # What faults make of the two ways, if there are any. A wire must not refer to its own
-        # methods otherwise: it would be garbage that only the collector finds.
-        self._to_app: Deliver | None = None
-        self._from_app: Deliver | None = None
         for fault in faults:
             self._to_app = fault.to_app(self._to_app or self._arrive_at_app)
             self._from_app = fault.from_app(self._from_app or self._arrive_at_peer)
         self.scope = scope
-        self.state: State = "connecting"
 
     # The application's end.
 
@@ -274,7 +265,7 @@ class Wire(PeerEnd):
         """End the connection from the peer's side; does nothing if it has ended."""
         if self.closed is not None or (self.handshake and self.handshake.status != 101):
             return
-        self._close(Close(code, reason), "to_app")
+        self._close(_GOODBYE if code == 1000 and not reason else Close(code, reason), "to_app")
         event = {"type": "websocket.disconnect", "code": code, "reason": reason}
         (self._to_app or self._arrive_at_app)(event)
 

@@ -14,6 +14,7 @@ from pytest_pachinko.tasks import make_noted
 
 if TYPE_CHECKING:
     from pytest_pachinko.clock.core import Policy
+    from pytest_pachinko.session import Session
 
 __all__ = ["Adoption", "Attendance", "adopted_clock", "adoption_of", "clock_of"]
 
@@ -168,23 +169,30 @@ class Attendance:
     Args:
         adoption: The loop.
         policy: When time may move meanwhile; as it is if not given.
+        session: What is open meanwhile, if it is a session.
 
     Attributes:
         clock: The clock of the loop.
         tester: The task of the test that attends.
     """
 
-    __slots__ = ("_adoption", "clock", "tester")
+    __slots__ = ("_adoption", "_policy", "_session", "clock", "tester")
 
-    def __init__(self, adoption: Adoption, policy: Policy | None = None) -> None:
+    def __init__(
+        self, adoption: Adoption, policy: Policy | None = None, session: Session | None = None
+    ) -> None:
         self._adoption: Adoption | None = adoption
         self.clock = clock = adoption.clock
         adoption.enter()
+        self._policy = policy
         if policy is not None:
-            clock.policies[self] = policy
+            clock.prefer(self, policy)
         clock.open()
         self.tester = tester = asyncio.current_task(adoption.loop)
         clock.testers.append(tester)
+        self._session = session
+        if session is not None:
+            clock.sessions.append(session)
 
     def release(self) -> None:
         """Let time run again, as far as this is concerned; once is enough."""
@@ -193,8 +201,10 @@ class Attendance:
             return
         clock = self.clock
         clock.testers.remove(self.tester)
-        if self in clock.policies:
-            del clock.policies[self]
+        if self._session is not None:
+            clock.sessions.remove(self._session)
+        if self._policy is not None:
+            clock.prefer(self, None)
         clock.close()
         adoption.exit()
 

@@ -91,7 +91,7 @@ class Clock:
         loop: A selector event loop of the standard library.
 
     Attributes:
-        policies: When time may move, by who wants it so; the last one holds. ``"demand"``, only
+        policy: When time may move, as the last of those who want something: ``"demand"``, only
             while the test itself waits for a timer; ``"autojump"``, whenever there is a timer;
             ``"wall"``, by itself.
         now: The time of the loop while it stands still; None while it runs by itself.
@@ -125,6 +125,7 @@ class Clock:
         "_many",
         "_noise",
         "_offset",
+        "_policies",
         "_quiet",
         "_seen",
         "_sequence",
@@ -139,7 +140,7 @@ class Clock:
         "owned",
         "patiences",
         "poked",
-        "policies",
+        "policy",
         "sessions",
         "sockets",
         "testers",
@@ -167,7 +168,8 @@ class Clock:
         self._idle_from = 0.0
         self._idle_since = 0.0
         self._idle_for: asyncio.Future[Any] | None = None
-        self.policies: dict[object, Policy] = {}
+        self._policies: dict[object, Policy] = {}
+        self.policy: Policy = "demand"
         self.now: float | None = None
         self.waits: dict[asyncio.Future[Any], tuple[Any, ...]] = {}
         self.horizons: dict[asyncio.Future[Any], float] = {}
@@ -185,11 +187,6 @@ class Clock:
         self.turns = 0
         self.cancelled: dict[asyncio.Task[Any], BaseException] = {}
         self.followers: list[Callable[[float], Any]] = []
-
-    @property
-    def policy(self) -> Policy:
-        """When time may move."""
-        return next(reversed(self.policies.values()), "demand")
 
     @property
     def patience(self) -> float:
@@ -225,6 +222,13 @@ class Clock:
             # On a multiple of 2**-10, so that sums of whole seconds are exact from here on: an
             # application that compares them is not to fail by chance.
             self.now = math.ceil((self._monotonic() + self._offset) * 1024) / 1024
+
+    def prefer(self, who: object, policy: Policy | None) -> None:
+        """Take note of when somebody wants time to move; None if they have no wish any more."""
+        self._policies.pop(who, None)
+        if policy is not None:
+            self._policies[who] = policy
+        self.policy = next(reversed(self._policies.values()), "demand")
 
     def watch(self, change: int, *, outside: bool) -> None:
         """Take note that a descriptor is watched, or no longer.
