@@ -249,10 +249,9 @@ class Connecting:
         return self.wire.trace.connection
 
     def _release(self) -> None:
-        if self in self._opener._open:
-            self._opener._open.remove(self)
-            if self._attendance is not None:
-                self._attendance.release()
+        self._opener._open.discard(self)
+        if self._attendance is not None:
+            self._attendance.release()
 
     async def __aexit__(
         self,

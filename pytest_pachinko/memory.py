@@ -200,7 +200,7 @@ class MemoryConnecting(Connecting):
         transport = self._opener
         running = transport._running
         scope = self.scope
-        scope["state"] = running.new_state()
+        scope["state"] = running.state.copy()
         types = partial(message_types, transport.app, scope["path"], scope["subprotocols"])
         trace = transport._new_trace(self._name or self.path, types)
         self.wire = wire = Wire(scope, trace, loop, self.faults)
@@ -217,11 +217,12 @@ class MemoryConnecting(Connecting):
         wire = self.wire
         if self.on_wire is not None:
             self.on_wire()
+        belongings = self.belongings
         wire.connect()
         for frame in self.before:
             wire.push(frame)
-        application = _run_application(self._opener.app, wire, self.belongings)
-        self._task = self.belongings.start(application, wire.trace.connection, wire._loop)
+        application = _run_application(self._opener.app, wire, belongings)
+        self._task = belongings.start(application, wire.trace.connection, wire._loop)
 
 
 async def _run_application(app: Any, wire: Wire, belongings: Belongings) -> None:

@@ -92,7 +92,10 @@ def plain_scope(path: str) -> dict[str, Any]:
         PachinkoUsageError: The path is not absolute.
     """
     # PERF: nearly all sessions are such. What an application may change is its own.
-    scope = (_built(path) if isinstance(path, str) else build_scope(path)).copy()
+    try:
+        scope = _built(path).copy()
+    except TypeError:  # not hashable, so no str either
+        return build_scope(path)
     scope["asgi"] = scope["asgi"].copy()
     scope["headers"] = scope["headers"].copy()
     scope["subprotocols"] = []

@@ -104,8 +104,9 @@ class Belongings:
 
     def note(self, task: asyncio.Task[Any]) -> None:
         """Take note of a task that was started on behalf of the connection."""
-        self._tasks.append(task)
-        if len(self._tasks) > self._limit:
+        tasks = self._tasks
+        tasks.append(task)
+        if len(tasks) > self._limit:
             self._tasks = [task for task in self._tasks if not task.done() or _unseen(task)]
             self._limit = max(_MANY, 2 * len(self._tasks))
 

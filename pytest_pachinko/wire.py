@@ -247,7 +247,8 @@ class Wire(PeerEnd):
             self.state = "closed"
             # Behind what is on its way.
             (self._from_app or self._arrive_at_peer)({"type": "websocket.close", "code": 1006})
-        self.ring()
+        if self._news:
+            ring(self._news)
 
     # The peer's end.
 
@@ -294,8 +295,9 @@ class Wire(PeerEnd):
             self.state = "lost"
             if self.closed is None:  # a fault has ended the connection
                 self._close(Close(event["code"], event.get("reason") or ""), "to_app")
-            if self._room_for_app or self._room_for_peer:
+            if self._room_for_app:
                 ring(self._room_for_app)
+            if self._room_for_peer:
                 ring(self._room_for_peer)
         self._put(event)
 

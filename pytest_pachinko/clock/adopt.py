@@ -37,6 +37,7 @@ class Adoption:
         self._before: dict[str, Any] = {}
         self.users = 0
         self.clock = clock = Clock(loop)
+        loop_type: Any = type(loop)
         ready = loop._ready
         new_handle = asyncio.Handle.__new__
         wake = loop._write_to_self
@@ -54,6 +55,13 @@ class Adoption:
                 loop._check_closed()
             ready.append(handle)
             return handle
+
+        def create_task(coroutine: Any, **kwargs: Any) -> Any:
+            return make_noted(self._before_or_own("create_task"), loop, coroutine, kwargs)
+
+        def create_task_quickly(coroutine: Any, **kwargs: Any) -> Any:
+            own = None if loop._task_factory is None else loop_type.create_task.__get__(loop)
+            return make_noted(own, loop, coroutine, kwargs)
 
         def run_in_executor(*args: Any) -> Any:
             future = self._before_or_own("run_in_executor")(*args)
@@ -77,15 +85,17 @@ class Adoption:
             "_selector": Selector(loop, clock),
             "_write_to_self": write_to_self,
             "call_at": clock.call_at,
-            "create_task": self._task_maker(),
+            "create_task": create_task,
             "run_in_executor": run_in_executor,
             "set_debug": debug,
         }
         # PERF: a turn of the loop consists of little else. What is left out are the checks of
         # its debug mode, in which these are not used.
         self._quick: dict[str, Any] = {"call_soon": call_soon, "get_debug": bool}
-        if type(loop).create_future is asyncio.BaseEventLoop.create_future:
+        if loop_type.create_future is asyncio.BaseEventLoop.create_future:
             self._quick["create_future"] = partial(asyncio.Future, loop=loop)
+        if loop_type.create_task is asyncio.BaseEventLoop.create_task:
+            self._quick["create_task"] = create_task_quickly
 
     def enter(self) -> None:
         """Take the place of the loop's own selector, clock, timers and tasks."""
@@ -115,7 +125,7 @@ class Adoption:
         if loop.is_closed():
             return
         real = loop._selector.real
-        for name, ours in (self._instead | self._quick).items():
+        for name, ours in (*self._instead.items(), *self._quick.items()):
             if vars(loop).get(name) is ours:
                 del vars(loop)[name]
                 if name in self._before:
@@ -127,20 +137,6 @@ class Adoption:
         method = getattr(type(self.loop), name).__get__(self.loop)
         return self._before.get(name, method)
 
-    def _task_maker(self) -> Any:
-        """Return what makes tasks in the place of the loop's own, and notes whose they are."""
-        loop = self.loop
-        own_is_plain = type(loop).create_task is asyncio.BaseEventLoop.create_task
-
-        def create_task(coroutine: Any, **kwargs: Any) -> Any:
-            make = None  # PERF: what the loop's own method does when nobody has a say in it
-            patched = "create_task" in self._before or not own_is_plain
-            if patched or loop._task_factory is not None or loop._debug:
-                make = self._before_or_own("create_task")
-            return make_noted(make, loop, coroutine, kwargs)
-
-        return create_task
-
     def _hurry(self) -> None:
         loop = self.loop
         for name, quick in self._quick.items():
@@ -148,6 +144,8 @@ class Adoption:
                 vars(loop)[name] = quick
             elif vars(loop).get(name) is quick:
                 del vars(loop)[name]
+                if name in self._instead:
+                    vars(loop)[name] = self._instead[name]
 
 
 def adoption_of(loop: Any) -> Adoption | None:
@@ -173,26 +171,25 @@ class Attendance:
 
     Attributes:
         clock: The clock of the loop.
+        session: The session.
         tester: The task of the test that attends.
     """
 
-    __slots__ = ("_adoption", "_policy", "_session", "clock", "tester")
+    __slots__ = ("_adoption", "_policy", "clock", "session", "tester")
 
     def __init__(
         self, adoption: Adoption, policy: Policy | None = None, session: Session | None = None
     ) -> None:
         self._adoption: Adoption | None = adoption
+        self._policy = policy
+        self.session = session
+        self.tester = asyncio.current_task(adoption.loop)
         self.clock = clock = adoption.clock
         adoption.enter()
-        self._policy = policy
         if policy is not None:
             clock.prefer(self, policy)
         clock.open()
-        self.tester = tester = asyncio.current_task(adoption.loop)
-        clock.testers.append(tester)
-        self._session = session
-        if session is not None:
-            clock.sessions.append(session)
+        clock.attending.append(self)
 
     def release(self) -> None:
         """Let time run again, as far as this is concerned; once is enough."""
@@ -200,9 +197,7 @@ class Attendance:
         if adoption is None:
             return
         clock = self.clock
-        clock.testers.remove(self.tester)
-        if self._session is not None:
-            clock.sessions.remove(self._session)
+        clock.attending.remove(self)
         if self._policy is not None:
             clock.prefer(self, None)
         clock.close()

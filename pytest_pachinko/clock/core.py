@@ -56,6 +56,7 @@ from pytest_pachinko.tasks import TEST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_pachinko.clock.adopt import Attendance
     from pytest_pachinko.session import Session
 
 __all__ = ["Clock", "Policy", "Selector"]
@@ -98,8 +99,7 @@ class Clock:
         waits: What the test waits for, the oldest first: each future with a function that
             makes the error with which it fails when it can never be done, and its arguments.
         horizons: For waits that let time pass, the time up to which they do.
-        sessions: The sessions that are open.
-        testers: The tasks of the test that opened something.
+        attending: Who wants time to stand still: the tasks of the test, and what they opened.
         users: How many want time to stand still; without one it runs by itself.
         owned: Whether the loop was made for virtual time: what is not labelled is the test.
         followers: Called with the seconds of each jump of time.
@@ -130,6 +130,7 @@ class Clock:
         "_seen",
         "_sequence",
         "_stirs",
+        "attending",
         "cancelled",
         "followers",
         "holds",
@@ -141,9 +142,7 @@ class Clock:
         "patiences",
         "poked",
         "policy",
-        "sessions",
         "sockets",
-        "testers",
         "turns",
         "users",
         "waits",
@@ -173,8 +172,7 @@ class Clock:
         self.now: float | None = None
         self.waits: dict[asyncio.Future[Any], tuple[Any, ...]] = {}
         self.horizons: dict[asyncio.Future[Any], float] = {}
-        self.sessions: list[Session] = []
-        self.testers: list[asyncio.Task[Any] | None] = []
+        self.attending: list[Attendance] = []
         self.users = 0
         self.owned = False
         self.holds = 0
@@ -193,6 +191,16 @@ class Clock:
         """Seconds after which a wait fails while the outside could still act."""
         return max(self.patiences.values(), default=WALL_PATIENCE)
 
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions that are open."""
+        return [each.session for each in self.attending if each.session is not None]
+
+    @property
+    def testers(self) -> list[asyncio.Task[Any] | None]:
+        """The tasks of the test that opened something."""
+        return [each.tester for each in self.attending]
+
     # Time.
 
     def time(self) -> float:
@@ -210,14 +218,17 @@ class Clock:
         """Undo one opening; after the last one, time runs by itself from where it is."""
         self.users -= 1
         if not self.users:
-            self.settle_mode()
+            self._let_run()
+
+    def _let_run(self) -> None:
+        if self.now is not None:
+            self._offset = self.now - self._monotonic()
+            self.now = None
 
     def settle_mode(self) -> None:
         """Let time stand still or run, as users, descriptors and the policy demand."""
         if not self.users or self.sockets > 0 or self.policy == "wall":
-            if self.now is not None:
-                self._offset = self.now - self._monotonic()
-                self.now = None
+            self._let_run()
         elif self.now is None:
             # On a multiple of 2**-10, so that sums of whole seconds are exact from here on: an
             # application that compares them is not to fail by chance.
@@ -444,8 +455,9 @@ class Clock:
 
     def _has_deadline(self, victim: asyncio.Future[Any]) -> bool:
         """Return whether the test itself has said how long it waits."""
+        testers = self.testers
         return any(
-            victim in (timer._args or ()) or task_woken_by(timer) in self.testers
+            victim in (timer._args or ()) or task_woken_by(timer) in testers
             for timer in self._demands
             if timer._scheduled and not timer.cancelled()
         )
