@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio.tasks import _enter_task  # type: ignore[attr-defined]
+from asyncio.tasks import _leave_task  # type: ignore[attr-defined]
 from contextlib import contextmanager
 from contextvars import Context
 from contextvars import ContextVar
@@ -93,12 +95,14 @@ class Belongings:
     ) -> asyncio.Task[Any]:
         """Start a task that belongs to the connection, as do all that it will start.
 
-        Where asyncio can, it runs up to its first wait at once.
+        On a loop of the standard library it runs up to its first wait at once.
         """
         context = copy_context()
         context.run(side.set, self)
         # Not through the loop, whose factory would note it again, more slowly.
         task = asyncio.Task(coroutine, loop=loop, name=name, context=context, **_AT_ONCE)
+        if not _AT_ONCE:
+            _begin(task, loop)
         self._tasks.append(task)
         return task
 
@@ -148,6 +152,23 @@ class Belongings:
         failures = [error for error in self.failures if error is not seen]
         self.failures = []
         return failures
+
+
+def _begin(task: asyncio.Task[Any], loop: Any) -> None:
+    """Run a task that was made right now up to its first wait, as Python 3.12 can by itself."""
+    current = asyncio.current_task(loop)
+    ready = getattr(loop, "_ready", None)
+    if current is None or not ready:
+        return  # a loop of another make begins it in its next turn
+    first_step = ready.pop()
+    if getattr(first_step._callback, "__self__", None) is not task:
+        ready.append(first_step)  # a thread was quicker
+        return
+    _leave_task(loop, current)
+    try:
+        first_step._run()
+    finally:
+        _enter_task(loop, current)
 
 
 def _unseen(task: asyncio.Task[Any]) -> bool:

@@ -268,7 +268,10 @@ class Wire(PeerEnd):
             return
         self._close(_GOODBYE if code == 1000 and not reason else Close(code, reason), "to_app")
         event = {"type": "websocket.disconnect", "code": code, "reason": reason}
-        (self._to_app or self._arrive_at_app)(event)
+        if self._to_app is None:
+            self._lose(event)
+        else:
+            self._to_app(event)
 
     def pop(self) -> str | bytes:
         """Return the oldest unread frame."""
@@ -287,18 +290,24 @@ class Wire(PeerEnd):
     def _arrive_at_app(self, event: Any) -> None:
         """Let the application see an event of the peer."""
         kind = event["type"] if isinstance(event, dict) else "error"
+        if kind == "websocket.disconnect":
+            self._lose(event)
+            return
         if kind == "websocket.receive":
             self._queued_bytes += _cost(event)
-        elif kind == "websocket.disconnect":
-            if self.state in ("lost", "closed"):
-                return
-            self.state = "lost"
-            if self.closed is None:  # a fault has ended the connection
-                self._close(Close(event["code"], event.get("reason") or ""), "to_app")
-            if self._room_for_app:
-                ring(self._room_for_app)
-            if self._room_for_peer:
-                ring(self._room_for_peer)
+        self._put(event)
+
+    def _lose(self, event: Event) -> None:
+        """Let the application see that the peer has left."""
+        if self.state == "lost" or self.state == "closed":
+            return
+        self.state = "lost"
+        if self.closed is None:  # a fault has ended the connection
+            self._close(Close(event["code"], event.get("reason") or ""), "to_app")
+        if self._room_for_app:
+            ring(self._room_for_app)
+        if self._room_for_peer:
+            ring(self._room_for_peer)
         self._put(event)
 
     def _put(self, event: Any) -> None:
