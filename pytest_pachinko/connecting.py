@@ -8,7 +8,6 @@ from typing import Any
 from typing import NoReturn
 from typing import TYPE_CHECKING
 
-from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.errors import ApplicationFailure
 from pytest_pachinko.errors import HandshakeDenied
 from pytest_pachinko.errors import PachinkoUsageError
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from pytest_pachinko.clock.adopt import Adoption
-    from pytest_pachinko.clock.core import Clock
+    from pytest_pachinko.clock.adopt import Attendance
     from pytest_pachinko.faults import Fault
     from pytest_pachinko.headers import HeaderSource
     from pytest_pachinko.peer import PeerEnd
@@ -224,12 +222,15 @@ class Connecting:
             self._begin()
             while wire.handshake is None and not belongings.failures:
                 await session._wait(wire.watch(), "connect", "the handshake is not answered", None)
-            answer = wire.handshake
-            if accepted and (answer is None or answer.status != 101 or belongings.failures):
-                raise belongings.failures.pop(0) if belongings.failures else self._denied(answer)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
+        answer = wire.handshake or _NO_ANSWER
+        failures = belongings.failures
+        if accepted and (failures or answer.status != 101):
+            problem = failures.pop(0) if failures else self._denied(answer)
+            await self.__aexit__(type(problem), problem, problem.__traceback__)
+            raise problem
         return session
 
     @abstractmethod
@@ -265,23 +266,22 @@ class Connecting:
             Exception: What the application raised and the test has not seen.
             LeftBehind: The application does not return, or leaves tasks behind.
         """
-        # PERF: every test that opens a session comes through here; one coroutine does it all.
         belongings = self.belongings
         attendance = self._attendance
-        task = self._task
         left: str | None = None
         tidy = False
         try:
             if self._opener.calm:
                 await settle()
             self.wire.hang_up(1000)
+            task = self._task
             if task is not None and not task.done():
                 await let_finish(self.session, task, self._opener.timeout)
             if belongings.living() or (attendance and attendance.clock.has_timers()):
                 returned = task is None or task.done()
                 left = await clear_up(self.session, returned=returned, who="the application")
-            elif self._end is None:
-                tidy = True
+            else:
+                tidy = self._end is None
             if self._end is not None:
                 await self._end()
         finally:
@@ -293,8 +293,13 @@ class Connecting:
             if not self._opener._entered:
                 await self._opener._stop()
         failures = belongings.hand_over(error)
-        if error is None and left is None and not failures:
-            return
+        if error is not None or failures or left is not None:
+            self._conclude(error, failures, left)
+
+    def _conclude(
+        self, error: BaseException | None, failures: list[BaseException], left: str | None
+    ) -> None:
+        attendance = self._attendance
         if isinstance(error, asyncio.CancelledError) and attendance is not None:
             tester: Any = attendance.tester
             verdict = attendance.clock.cancelled.pop(tester, None)
@@ -333,8 +338,8 @@ class Connecting:
         return "the application sent this response"
 
 
-# Where somebody takes one for a session, it says how that is opened. PERF: a __getattr__ would
-# do so too, but every attribute of a class that has one is slower.
+# Where somebody takes one for a session, it says how that is opened. PERF: with a __getattr__
+# every attribute would be slower.
 for _name in vars(Session):
     if not (_name.startswith("_") or hasattr(Connecting, _name)):
         setattr(Connecting, _name, property(Connecting.__enter__))

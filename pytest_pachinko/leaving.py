@@ -30,8 +30,6 @@ _HINT = (
 
 _GIVEN_UP: Any = object()
 
-_STALLED: Any = (Stalled,)
-
 HORIZON = 60.0
 """Seconds of virtual time that an application has to clean up after a connection."""
 
@@ -44,23 +42,9 @@ async def let_finish(session: Session, task: asyncio.Task[Any], patience: float)
         task: The application. When it returns, there is news for the session.
         patience: Seconds to wait where time is real.
     """
-    clock = session._clock
-    if clock is None or clock.now is None:
-        while not task.done() and await within_bounds(session._wire.watch(), clock, patience):
-            pass
-        return
-    horizon = clock.now + HORIZON
     while not task.done():
-        # PERF: what within_bounds does, without a coroutine of its own.
-        news = session._wire.watch()
-        clock.waits[news] = _STALLED
-        clock.horizons[news] = horizon
-        try:
-            await news
-        except Stalled:
+        if not await within_bounds(session._wire.watch(), session._clock, patience):
             return
-        finally:
-            del clock.waits[news], clock.horizons[news]
 
 
 async def within_bounds(news: asyncio.Future[Any], clock: Clock | None, patience: float) -> bool:
@@ -80,7 +64,7 @@ async def within_bounds(news: asyncio.Future[Any], clock: Clock | None, patience
             return await news is not _GIVEN_UP
         finally:
             timer.cancel()
-    clock.waits[news] = _STALLED
+    clock.waits[news] = (Stalled,)
     clock.horizons[news] = clock.now + HORIZON
     try:
         await news

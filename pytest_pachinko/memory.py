@@ -108,7 +108,13 @@ class MemoryTransport(Transport):
         raise_app_exceptions: bool = True,
     ) -> MemoryConnecting:
         """Open a session; see ``Transport``."""
-        if headers is subprotocols is cookies is params is client is None:
+        if (
+            headers is None
+            and subprotocols is None
+            and cookies is None
+            and params is None
+            and client is None
+        ):
             scope = plain_scope(path)
         else:
             scope = build_scope(
@@ -206,9 +212,7 @@ class MemoryConnecting(Connecting):
         self.wire = wire = Wire(scope, trace, loop, self.faults)
         adoption = running.adoption
         clock = None if adoption is None else adoption.clock
-        self.session = session = Session(
-            wire, self.path, self.belongings, clock, transport.timeout
-        )
+        self.session = session = Session(wire, self.path, self.belongings, clock, transport.timeout)
         if adoption is not None:
             self._attendance = Attendance(adoption, None, session)
         return session

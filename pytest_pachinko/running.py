@@ -79,4 +79,3 @@ class Running:
                 await self._lifespan.stop()
         finally:
             self._cleanup.close()
-

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.tasks import _enter_task  # type: ignore[attr-defined]
-from asyncio.tasks import _leave_task  # type: ignore[attr-defined]
+from asyncio.tasks import _enter_task
+from asyncio.tasks import _leave_task
 from contextlib import contextmanager
 from contextvars import Context
 from contextvars import ContextVar
@@ -34,6 +34,7 @@ __all__ = [
     "TEST",
     "Belongings",
     "NotedTask",
+    "begin",
     "current_owner",
     "machinery",
     "make_noted",
@@ -102,7 +103,7 @@ class Belongings:
         # Not through the loop, whose factory would note it again, more slowly.
         task = asyncio.Task(coroutine, loop=loop, name=name, context=context, **_AT_ONCE)
         if not _AT_ONCE:
-            _begin(task, loop)
+            begin(task, loop)
         self._tasks.append(task)
         return task
 
@@ -154,7 +155,7 @@ class Belongings:
         return failures
 
 
-def _begin(task: asyncio.Task[Any], loop: Any) -> None:
+def begin(task: asyncio.Task[Any], loop: Any) -> None:
     """Run a task that was made right now up to its first wait, as Python 3.12 can by itself."""
     current = asyncio.current_task(loop)
     ready = getattr(loop, "_ready", None)
@@ -173,8 +174,7 @@ def _begin(task: asyncio.Task[Any], loop: Any) -> None:
 
 def _unseen(task: asyncio.Task[Any]) -> bool:
     # What asyncio itself looks at before it logs "exception was never retrieved".
-    unseen: bool = task._log_traceback  # type: ignore[attr-defined]
-    return unseen
+    return task._log_traceback
 
 
 @contextmanager

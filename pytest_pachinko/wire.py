@@ -299,7 +299,7 @@ class Wire(PeerEnd):
 
     def _lose(self, event: Event) -> None:
         """Let the application see that the peer has left."""
-        if self.state == "lost" or self.state == "closed":
+        if self.state in ("lost", "closed"):
             return
         self.state = "lost"
         if self.closed is None:  # a fault has ended the connection

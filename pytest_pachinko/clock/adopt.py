@@ -37,31 +37,11 @@ class Adoption:
         self._before: dict[str, Any] = {}
         self.users = 0
         self.clock = clock = Clock(loop)
-        loop_type: Any = type(loop)
-        ready = loop._ready
-        new_handle = asyncio.Handle.__new__
         wake = loop._write_to_self
         set_debug = loop.set_debug
 
-        def call_soon(callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-            handle: Any = new_handle(asyncio.Handle)  # what its __init__ does, without debug mode
-            handle._callback = callback
-            handle._args = args
-            handle._loop = loop
-            handle._context = copy_context() if context is None else context
-            handle._cancelled = False
-            handle._repr = handle._source_traceback = None
-            if loop._closed:
-                loop._check_closed()
-            ready.append(handle)
-            return handle
-
         def create_task(coroutine: Any, **kwargs: Any) -> Any:
             return make_noted(self._before_or_own("create_task"), loop, coroutine, kwargs)
-
-        def create_task_quickly(coroutine: Any, **kwargs: Any) -> Any:
-            own = None if loop._task_factory is None else loop_type.create_task.__get__(loop)
-            return make_noted(own, loop, coroutine, kwargs)
 
         def run_in_executor(*args: Any) -> Any:
             future = self._before_or_own("run_in_executor")(*args)
@@ -89,13 +69,7 @@ class Adoption:
             "run_in_executor": run_in_executor,
             "set_debug": debug,
         }
-        # PERF: a turn of the loop consists of little else. What is left out are the checks of
-        # its debug mode, in which these are not used.
-        self._quick: dict[str, Any] = {"call_soon": call_soon, "get_debug": bool}
-        if loop_type.create_future is asyncio.BaseEventLoop.create_future:
-            self._quick["create_future"] = partial(asyncio.Future, loop=loop)
-        if loop_type.create_task is asyncio.BaseEventLoop.create_task:
-            self._quick["create_task"] = create_task_quickly
+        self._quick = _quick(loop)
 
     def enter(self) -> None:
         """Take the place of the loop's own selector, clock, timers and tasks."""
@@ -146,6 +120,40 @@ class Adoption:
                 del vars(loop)[name]
                 if name in self._instead:
                     vars(loop)[name] = self._instead[name]
+
+
+def _quick(loop: Any) -> dict[str, Any]:
+    """Return what does the same as the loop's own while that is not in debug mode, but quicker.
+
+    PERF: a turn of the loop consists of little else.
+    """
+    ready = loop._ready
+    own: Any = type(loop)
+    new_handle = asyncio.Handle.__new__
+
+    def call_soon(callback: Any, *args: Any, context: Any = None) -> Any:
+        handle: Any = new_handle(asyncio.Handle)  # and what its __init__ does
+        handle._callback = callback
+        handle._args = args
+        handle._loop = loop
+        handle._context = copy_context() if context is None else context
+        handle._cancelled = False
+        handle._repr = handle._source_traceback = None
+        if loop._closed:
+            loop._check_closed()
+        ready.append(handle)
+        return handle
+
+    def create_task(coroutine: Any, **kwargs: Any) -> Any:
+        make = None if loop._task_factory is None else own.create_task.__get__(loop)
+        return make_noted(make, loop, coroutine, kwargs)
+
+    quick: dict[str, Any] = {"call_soon": call_soon, "get_debug": bool}
+    if own.create_future is asyncio.BaseEventLoop.create_future:
+        quick["create_future"] = partial(asyncio.Future, loop=loop)
+    if own.create_task is asyncio.BaseEventLoop.create_task:
+        quick["create_task"] = create_task
+    return quick
 
 
 def adoption_of(loop: Any) -> Adoption | None:
