@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
+from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.connecting import Connecting
 from pytest_pachinko.connecting import Transport
 from pytest_pachinko.errors import ConnectionFailed
@@ -276,11 +277,13 @@ class WebSocketTestClient(Transport):
             raise_app_exceptions=raise_app_exceptions,
         )
 
+    async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._server is not None:
+            self._server._check(loop)
+
 
 class ClientConnecting(Connecting):
     """A session over a network that is about to be opened."""
-
-    __slots__ = ("_headers", "_offered", "_uri")
 
     session: WebSocketSession
     wire: NetworkPeer
@@ -316,10 +319,6 @@ class ClientConnecting(Connecting):
         self._task = application
         application.add_done_callback(lambda _: self.wire.ring())
 
-    async def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._opener._server is not None:
-            self._opener._server._check(loop)
-
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         client = self._opener
         server = client._server
@@ -328,10 +327,13 @@ class ClientConnecting(Connecting):
         self.wire = client._network.NetworkPeer(
             client._new_trace(self._name or self.path, types), loop, client.timeout
         )
-        clock = self._attend(None if server is None else server._adoption)
+        adoption = None if server is None else server._adoption
+        clock = None if adoption is None else adoption.clock
         self.session = WebSocketSession(
             self.wire, self.path, self.belongings, clock, client.timeout
         )
+        if adoption is not None:
+            self._attendance = Attendance(adoption, None, self.session)
         return self.session
 
     def _begin(self) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from typing import NoReturn
 from typing import TYPE_CHECKING
 
-from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.errors import ApplicationFailure
 from pytest_pachinko.errors import HandshakeDenied
 from pytest_pachinko.errors import PachinkoUsageError
@@ -25,12 +24,13 @@ from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.record import Trace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Coroutine
     from collections.abc import Mapping
     from collections.abc import Sequence
     from types import TracebackType
 
-    from pytest_pachinko.clock.adopt import Adoption
-    from pytest_pachinko.clock.core import Clock
+    from pytest_pachinko.clock.adopt import Attendance
     from pytest_pachinko.faults import Fault
     from pytest_pachinko.headers import HeaderSource
     from pytest_pachinko.peer import PeerEnd
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["TIMEOUT", "Connecting", "Transport"]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
+
+_NO_ANSWER = Handshake(500)
 
 TIMEOUT = 1.0
 """Seconds that a test waits for the application before it fails."""
@@ -61,6 +63,8 @@ class Transport:
         self.traces: list[Trace] = []
         self._names: dict[str, int] = {}
         self._open: set[Connecting] = set()
+        self._started_in: asyncio.AbstractEventLoop | None = None
+        self._entered = True  # whether it lasts when no session is open
 
     def __repr__(self) -> str:
         """Return one line: pytest prints it above every failure."""
@@ -127,6 +131,12 @@ class Transport:
             raise
         raise ApplicationFailure(f"{name} was accepted, but a denial with {status} was expected.")
 
+    async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what comes before there is a connection."""
+
+    async def _stop(self) -> None:
+        """Do what comes after a connection, unless it is to last."""
+
     def _give_up(self) -> list[str]:
         """End all connections from outside of their blocks; return their names."""
         return [each.give_up() for each in list(self._open)]
@@ -145,16 +155,12 @@ class Connecting:
     A subclass makes the wire and the session, and begins the handshake.
     """
 
-    __slots__ = (
-        "_attendance",
-        "_name",
-        "_opener",
-        "_task",
-        "belongings",
-        "path",
-        "session",
-        "wire",
-    )
+    session: Session
+    wire: PeerEnd
+
+    _task: asyncio.Task[Any] | None = None  # the application, once it runs
+    _attendance: Attendance | None = None
+    _end: Callable[[], Coroutine[Any, Any, None]] | None = None  # waits until all is gone
 
     def __init__(
         self,
@@ -166,11 +172,7 @@ class Connecting:
         self._opener = opener
         self.path = path
         self._name = name
-        self._task: asyncio.Task[Any] | None = None  # the application, once it runs
-        self._attendance: Attendance | None = None
-        self.belongings = Belongings(muted=not raise_app_exceptions)
-        self.session: Session
-        self.wire: PeerEnd
+        self.belongings = Belongings(not raise_app_exceptions)
 
     def __enter__(self) -> NoReturn:
         """Say how a session is opened.
@@ -189,13 +191,7 @@ class Connecting:
         """Say how a session is opened, as ``__enter__`` does."""
         self.__enter__()
 
-    def __getattr__(self, name: str) -> Any:
-        """Say how a session is opened, where somebody takes this for one."""
-        if hasattr(Session, name):
-            self.__enter__()
-        raise AttributeError(name)
-
-    async def __aenter__(self) -> Session:
+    def __aenter__(self) -> Coroutine[Any, Any, Session]:
         """Connect.
 
         Raises:
@@ -203,49 +199,43 @@ class Connecting:
             Stalled: The application did not answer.
             Exception: What the application raised.
         """
-        session = await self.open()
-        answer = self.wire.handshake or Handshake(500)
-        if answer.status != 101 or self.belongings.failures:
-            failures = self.belongings.failures
-            error = failures.pop(0) if failures else self._denied(answer)
-            await self.__aexit__(type(error), error, error.__traceback__)
-            raise error
-        return session
+        return self.open(accepted=True)
 
-    async def open(self) -> Session:
-        """Connect, and wait until the handshake is answered in whatever way."""
+    async def open(self, *, accepted: bool = False) -> Session:
+        """Connect, and wait until the handshake is answered.
+
+        Args:
+            accepted: Whether anything else than acceptance is raised.
+        """
         loop = asyncio.get_running_loop()
-        await self._prepare(loop)
+        opener = self._opener
+        if opener._started_in is not loop:
+            await opener._start(loop)
         if side.get() is None:
             side.set(TEST)
         session = self._make(loop)
-        self.belongings.witness = self.wire
-        self._opener._open.add(self)
+        wire = self.wire
+        belongings = self.belongings
+        belongings.witness = wire
+        opener._open.add(self)
         try:
-            if self._attendance is not None:
-                self._attendance.clock.sessions.append(session)
             self._begin()
-            wire = self.wire
-            while wire.handshake is None and not self.belongings.failures:
+            while wire.handshake is None and not belongings.failures:
                 await session._wait(wire.watch(), "connect", "the handshake is not answered", None)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
+        answer = wire.handshake or _NO_ANSWER
+        failures = belongings.failures
+        if accepted and (failures or answer.status != 101):
+            problem = failures.pop(0) if failures else self._denied(answer)
+            await self.__aexit__(type(problem), problem, problem.__traceback__)
+            raise problem
         return session
-
-    async def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Do what comes before there is a connection."""
 
     @abstractmethod
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
-        """Make the wire and the session."""
-
-    def _attend(self, adoption: Adoption | None) -> Clock | None:
-        """Let time stand still while the session is open, and return the clock, if there is one."""
-        if adoption is None:
-            return None
-        self._attendance = Attendance(adoption)
-        return self._attendance.clock
+        """Make the wire and the session, and let time stand still if that is possible."""
 
     @abstractmethod
     def _begin(self) -> None:
@@ -260,11 +250,9 @@ class Connecting:
         return self.wire.trace.connection
 
     def _release(self) -> None:
-        if self in self._opener._open:
-            self._opener._open.remove(self)
-            if self._attendance is not None:
-                self._attendance.clock.sessions.remove(self.session)
-                self._attendance.release()
+        self._opener._open.discard(self)
+        if self._attendance is not None:
+            self._attendance.release()
 
     async def __aexit__(
         self,
@@ -278,44 +266,48 @@ class Connecting:
             Exception: What the application raised and the test has not seen.
             LeftBehind: The application does not return, or leaves tasks behind.
         """
-        left = await self._leave()
-        failures = self.belongings.hand_over(error)
-        if isinstance(error, asyncio.CancelledError) and self._attendance is not None:
-            tester: Any = self._attendance.tester
-            verdict = self._attendance.clock.cancelled.pop(tester, None)
+        belongings = self.belongings
+        attendance = self._attendance
+        left: str | None = None
+        tidy = False
+        try:
+            if self._opener.calm:
+                await settle()
+            self.wire.hang_up(1000)
+            task = self._task
+            if task is not None and not task.done():
+                await let_finish(self.session, task, self._opener.timeout)
+            if belongings.living() or (attendance and attendance.clock.has_timers()):
+                returned = task is None or task.done()
+                left = await clear_up(self.session, returned=returned, who="the application")
+            else:
+                tidy = self._end is None
+            if self._end is not None:
+                await self._end()
+        finally:
+            if not tidy:
+                # Whoever is interrupted here leaves nothing behind either.
+                for each in belongings.living():
+                    each.cancel()
+            self._release()
+            if not self._opener._entered:
+                await self._opener._stop()
+        failures = belongings.hand_over(error)
+        if error is not None or failures or left is not None:
+            self._conclude(error, failures, left)
+
+    def _conclude(
+        self, error: BaseException | None, failures: list[BaseException], left: str | None
+    ) -> None:
+        attendance = self._attendance
+        if isinstance(error, asyncio.CancelledError) and attendance is not None:
+            tester: Any = attendance.tester
+            verdict = attendance.clock.cancelled.pop(tester, None)
             if verdict is not None:
                 # The test never gave way: the cancellation is how it was stopped.
                 tester.uncancel()
                 raise verdict from None
         conclude(error, failures, left)
-
-    async def _leave(self) -> str | None:
-        """End the connection and let the application finish; describe what it leaves behind."""
-        attendance = self._attendance
-        left: str | None = None
-        try:
-            if self._opener.calm:
-                await settle()
-            self.wire.hang_up(1000)
-            if self._task is not None:
-                await let_finish(self.session, self._task, self._opener.timeout)
-            if self.belongings.living() or (attendance and attendance.clock.has_timers()):
-                returned = self._task is None or self._task.done()
-                left = await clear_up(self.session, returned=returned, who="the application")
-            await self._end()
-        finally:
-            # Whoever is interrupted here leaves nothing behind either.
-            for task in self.belongings.living():
-                task.cancel()
-            self._release()
-            await self._left()
-        return left
-
-    async def _end(self) -> None:
-        """Wait until the connection is gone."""
-
-    async def _left(self) -> None:
-        """Do what comes after the connection."""
 
     def _denied(self, answer: Handshake) -> HandshakeDenied:
         body = f": {shorten(answer.body.decode('utf-8', 'replace'))}" if answer.body else ""
@@ -344,3 +336,10 @@ class Connecting:
         if answer.status == 500 and self._task is not None and self._task.done():
             return "the application returned without accepting or refusing"
         return "the application sent this response"
+
+
+# Where somebody takes one for a session, it says how that is opened. PERF: with a __getattr__
+# every attribute would be slower.
+for _name in vars(Session):
+    if not (_name.startswith("_") or hasattr(Connecting, _name)):
+        setattr(Connecting, _name, property(Connecting.__enter__))

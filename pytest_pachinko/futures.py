@@ -13,7 +13,8 @@ __all__ = ["pass_on", "ring", "wake"]
 def ring(waiting: list[asyncio.Future[None]]) -> None:
     """Complete all futures, and forget them."""
     for future in waiting:
-        wake(future)
+        if not future.done():
+            future.set_result(None)
     waiting.clear()
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pytest_pachinko.clock.report import describe_timer
 from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import Stalled
-from pytest_pachinko.futures import wake
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.stacks import doing
 from pytest_pachinko.tasks import side
@@ -29,6 +28,8 @@ _HINT = (
     "connection is started in the lifespan, or with context=contextvars.Context()."
 )
 
+_GIVEN_UP: Any = object()
+
 HORIZON = 60.0
 """Seconds of virtual time that an application has to clean up after a connection."""
 
@@ -41,36 +42,42 @@ async def let_finish(session: Session, task: asyncio.Task[Any], patience: float)
         task: The application. When it returns, there is news for the session.
         patience: Seconds to wait where time is real.
     """
-    if task.done():
-        return
-    returned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    task.add_done_callback(lambda _: wake(returned))
-    await within_bounds(returned, session._clock, patience)
+    while not task.done():
+        if not await within_bounds(session._wire.watch(), session._clock, patience):
+            return
 
 
-async def within_bounds(news: asyncio.Future[Any], clock: Clock | None, patience: float) -> None:
+async def within_bounds(news: asyncio.Future[Any], clock: Clock | None, patience: float) -> bool:
     """Wait for something that may never come; time may pass meanwhile, but only so much.
 
     Args:
         news: What to wait for. It is done in the end, one way or the other.
         clock: The clock of the loop, if it is on virtual time.
         patience: Seconds to wait where time is real.
+
+    Returns:
+        Whether it came.
     """
-    loop = asyncio.get_running_loop()
     if clock is None or clock.now is None:
-        timer = loop.call_later(patience, wake, news)
+        timer = asyncio.get_running_loop().call_later(patience, _give_up, news)
         try:
-            await news
+            return await news is not _GIVEN_UP
         finally:
             timer.cancel()
-        return
     clock.waits[news] = (Stalled,)
-    clock.horizons[news] = loop.time() + HORIZON
+    clock.horizons[news] = clock.now + HORIZON
     try:
-        with suppress(Stalled):
-            await news
+        await news
+    except Stalled:
+        return False
     finally:
         del clock.waits[news], clock.horizons[news]
+    return True
+
+
+def _give_up(news: asyncio.Future[Any]) -> None:
+    if not news.done():
+        news.set_result(_GIVEN_UP)
 
 
 async def clear_up(session: Session, *, returned: bool, who: str) -> str | None:

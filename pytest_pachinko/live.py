@@ -377,7 +377,7 @@ class LiveServer:
         token = side.set(owner)
         if connecting is not None:
             connecting.started(task)
-        scope["state"] = running.new_state()
+        scope["state"] = running.state.copy()
 
         async def send_as_server(event: Any) -> None:
             # What the server does meanwhile, such as to set a timer, is its own.

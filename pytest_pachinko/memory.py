@@ -8,6 +8,7 @@ from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.clock.adopt import Attendance
 from pytest_pachinko.clock.control import check_policy
 from pytest_pachinko.connecting import Connecting
 from pytest_pachinko.connecting import TIMEOUT
@@ -18,6 +19,7 @@ from pytest_pachinko.resources import message_types
 from pytest_pachinko.running import Running
 from pytest_pachinko.scope import build_scope
 from pytest_pachinko.scope import CLIENT
+from pytest_pachinko.scope import plain_scope
 from pytest_pachinko.session import Session
 from pytest_pachinko.wire import Wire
 
@@ -106,15 +108,27 @@ class MemoryTransport(Transport):
         raise_app_exceptions: bool = True,
     ) -> MemoryConnecting:
         """Open a session; see ``Transport``."""
-        scope = build_scope(
-            path,
-            headers=headers,
-            subprotocols=subprotocols,
-            cookies=cookies,
-            params=params,
-            client=CLIENT if client is None else client,
-        )
-        return MemoryConnecting(self, path, scope, name, faults, raise_app_exceptions)
+        if (
+            headers is None
+            and subprotocols is None
+            and cookies is None
+            and params is None
+            and client is None
+        ):
+            scope = plain_scope(path)
+        else:
+            scope = build_scope(
+                path,
+                headers=headers,
+                subprotocols=subprotocols,
+                cookies=cookies,
+                params=params,
+                client=CLIENT if client is None else client,
+            )
+        connecting = MemoryConnecting(self, path, name, raise_app_exceptions)
+        connecting.scope = scope
+        connecting.faults = faults
+        return connecting
 
     def keep_running(self) -> None:
         """Let the lifespan last, once it has started, until ``__aexit__`` is called.
@@ -149,6 +163,7 @@ class MemoryTransport(Transport):
                 self._loop = None
                 raise
             self._running = running
+            self._started_in = loop
 
     async def _stop(self) -> None:
         if self._loop is None:
@@ -157,6 +172,7 @@ class MemoryTransport(Transport):
             if self._running is None or (self._open and not self._entered):
                 return
             running, self._running = self._running, None
+            self._started_in = None
             open_still = self._give_up()
             try:
                 await running.stop()
@@ -174,57 +190,43 @@ class MemoryConnecting(Connecting):
     """A session in memory that is about to be opened.
 
     Attributes:
+        scope: The ASGI scope of the connection.
+        faults: Trouble on the wire.
         before: Frames that wait for the application.
         on_wire: Called when there is a connection, before the application starts.
     """
 
-    __slots__ = ("_faults", "before", "on_wire", "scope")
-
-    def __init__(
-        self,
-        transport: MemoryTransport,
-        path: str,
-        scope: dict[str, Any],
-        name: str | None,
-        faults: Sequence[Fault],
-        raise_app_exceptions: bool,  # noqa: FBT001
-    ) -> None:
-        super().__init__(transport, path, name, raise_app_exceptions)
-        self.scope = scope
-        self._faults = faults
-        self.before: Sequence[str | bytes] = ()
-        self.on_wire: Callable[[], None] | None = None
-        self.wire: Wire
-
-    async def _prepare(self, loop: asyncio.AbstractEventLoop) -> None:
-        transport = self._opener
-        if transport._running is None or transport._loop is not loop:
-            await transport._start(loop)
-        self.scope["state"] = transport._running.new_state()
+    scope: dict[str, Any]
+    faults: Sequence[Fault] = ()
+    before: Sequence[str | bytes] = ()
+    on_wire: Callable[[], None] | None = None
+    wire: Wire
 
     def _make(self, loop: asyncio.AbstractEventLoop) -> Session:
         transport = self._opener
+        running = transport._running
         scope = self.scope
+        scope["state"] = running.state.copy()
         types = partial(message_types, transport.app, scope["path"], scope["subprotocols"])
         trace = transport._new_trace(self._name or self.path, types)
-        self.wire = Wire(scope, trace, loop, self._faults)
-        clock = self._attend(transport._running.adoption)
-        self.session = Session(self.wire, self.path, self.belongings, clock, transport.timeout)
-        return self.session
+        self.wire = wire = Wire(scope, trace, loop, self.faults)
+        adoption = running.adoption
+        clock = None if adoption is None else adoption.clock
+        self.session = session = Session(wire, self.path, self.belongings, clock, transport.timeout)
+        if adoption is not None:
+            self._attendance = Attendance(adoption, None, session)
+        return session
 
     def _begin(self) -> None:
         wire = self.wire
         if self.on_wire is not None:
             self.on_wire()
+        belongings = self.belongings
         wire.connect()
         for frame in self.before:
             wire.push(frame)
-        application = _run_application(self._opener.app, wire, self.belongings)
-        self._task = self.belongings.start(application, wire.trace.connection, wire._loop)
-
-    async def _left(self) -> None:
-        if not self._opener._entered:
-            await self._opener._stop()
+        application = _run_application(self._opener.app, wire, belongings)
+        self._task = belongings.start(application, wire.trace.connection, wire._loop)
 
 
 async def _run_application(app: Any, wire: Wire, belongings: Belongings) -> None:

@@ -56,18 +56,6 @@ class NetworkPeer(PeerEnd):
         gone: Whether there is no connection, or no longer.
     """
 
-    __slots__ = (
-        "_closing",
-        "_connecting",
-        "_fragments",
-        "_loss",
-        "_patience",
-        "_room",
-        "_text",
-        "connection",
-        "gone",
-    )
-
     def __init__(self, trace: Trace, loop: asyncio.AbstractEventLoop, patience: float) -> None:
         super().__init__(trace, loop)
         self._patience = patience

@@ -51,26 +51,17 @@ class PeerEnd:
         closed: How the connection ended, once it did and was accepted before.
     """
 
-    __slots__ = (
-        "_loop",
-        "_news",
-        "_started",
-        "_unread_bytes",
-        "closed",
-        "frames",
-        "handshake",
-        "trace",
-    )
+    handshake: Handshake | None = None
+    closed: Close | None = None
+
+    _unread_bytes = 0
 
     def __init__(self, trace: Trace, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._started = loop.time()
         self._news: list[asyncio.Future[None]] = []  # the peer, for anything new
-        self._unread_bytes = 0
         self.trace = trace
         self.frames: deque[str | bytes] = deque()
-        self.handshake: Handshake | None = None
-        self.closed: Close | None = None
 
     @abstractmethod
     def push(self, payload: str | bytes) -> None:
@@ -92,7 +83,9 @@ class PeerEnd:
 
     def watch(self) -> asyncio.Future[None]:
         """Return a future that is done when something new can be seen from this end."""
-        return self._wait(self._news)
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._news.append(future)
+        return future
 
     def ring(self) -> None:
         """Tell the peer that there is something new."""
@@ -107,14 +100,16 @@ class PeerEnd:
     def _answer(self, handshake: Handshake) -> None:
         self.handshake = handshake
         kind: Kind = "accepted" if handshake.status == 101 else "denied"
-        self.trace.record("from_app", kind, handshake, self._now())
-        self.ring()
+        self.trace.record("from_app", kind, handshake, self._loop.time() - self._started)
+        if self._news:
+            ring(self._news)
 
     def _close(self, close: Close, direction: Direction) -> None:
         if self.closed is None:
             self.closed = close
-            self.trace.record(direction, "closed", close, self._now())
-            self.ring()
+            self.trace.record(direction, "closed", close, self._loop.time() - self._started)
+            if self._news:
+                ring(self._news)
 
     def _wait(self, waiting: list[asyncio.Future[None]]) -> asyncio.Future[None]:
         # A future for each: one that is shared would be cancelled for all by the first

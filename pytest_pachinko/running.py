@@ -32,6 +32,7 @@ class Running:
         patience: Seconds of real time that a wait may take.
 
     Attributes:
+        state: What the lifespan leaves for connections; each gets a copy.
         adoption: The loop, if it can be put on virtual time.
     """
 
@@ -40,6 +41,7 @@ class Running:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._lifespan = Lifespan(app) if lifespan else None
+        self.state: dict[str, Any] = {} if self._lifespan is None else self._lifespan.state
         self._cleanup = ExitStack()
         adoption = self.adoption = adoption_of(loop)
         if adoption is None:
@@ -49,8 +51,8 @@ class Running:
             self._cleanup.callback(adoption.exit)
             adoption.clock.patiences[self] = patience
             self._cleanup.callback(adoption.clock.patiences.pop, self)
-            adoption.clock.policies[self] = policy
-            self._cleanup.callback(adoption.clock.policies.pop, self)
+            adoption.clock.prefer(self, policy)
+            self._cleanup.callback(adoption.clock.prefer, self, None)
         self._cleanup.enter_context(listening(app))
 
     async def start(self) -> None:
@@ -77,7 +79,3 @@ class Running:
                 await self._lifespan.stop()
         finally:
             self._cleanup.close()
-
-    def new_state(self) -> dict[str, Any]:
-        """Return what the lifespan left for a connection."""
-        return {} if self._lifespan is None else dict(self._lifespan.state)

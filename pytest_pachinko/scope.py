@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -62,11 +63,7 @@ def build_scope(
     """
     raw_path, query = request_target(path, params)
     pairs, offered = request_headers(headers, cookies, subprotocols)
-    if pairs:
-        names = {name for name, _ in pairs}
-        pairs = [pair for pair in _HANDSHAKE if pair[0] not in names] + pairs
-    else:
-        pairs = list(_HANDSHAKE)
+    names = {name for name, _ in pairs}
     return {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -76,13 +73,38 @@ def build_scope(
         "raw_path": raw_path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": pairs,
+        "headers": [pair for pair in _HANDSHAKE if pair[0] not in names] + pairs,
         "client": client,
         "server": (HOST, 80),
         "subprotocols": offered,
         "state": dict(state or ()),
         "extensions": {"websocket.http.response": {}},
     }
+
+
+def plain_scope(path: str) -> dict[str, Any]:
+    """Build the scope of a connection of which nothing but the path is given.
+
+    Args:
+        path: The path, with its query if it has one, quoted or not.
+
+    Raises:
+        PachinkoUsageError: The path is not absolute.
+    """
+    # PERF: nearly all sessions are such. What an application may change is its own.
+    try:
+        scope = _built(path).copy()
+    except TypeError:  # not hashable, so no str either
+        return build_scope(path)
+    scope["asgi"] = scope["asgi"].copy()
+    scope["headers"] = scope["headers"].copy()
+    scope["subprotocols"] = []
+    scope["state"] = {}
+    scope["extensions"] = {"websocket.http.response": {}}
+    return scope
+
+
+_built = lru_cache(maxsize=256)(build_scope)
 
 
 def request_target(path: str, params: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -403,10 +403,7 @@ class _Attendance:
         if adoption is None:
             self._cleanup.enter_context(noting_tasks(loop))
         else:
-            attendance = Attendance(adoption)
-            attendance.clock.sessions.append(session)
-            self._cleanup.callback(attendance.release)
-            self._cleanup.callback(attendance.clock.sessions.remove, session)
+            self._cleanup.callback(Attendance(adoption, None, session).release)
         if simulator._inbound is not None:
             feeding = simulator._feed(simulator._inbound)
             feeder = loop.create_task(feeding, name="inbound queue of a simulator")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio.tasks import _enter_task
+from asyncio.tasks import _leave_task
 from contextlib import contextmanager
 from contextvars import Context
 from contextvars import ContextVar
@@ -32,6 +34,7 @@ __all__ = [
     "TEST",
     "Belongings",
     "NotedTask",
+    "begin",
     "current_owner",
     "machinery",
     "make_noted",
@@ -78,36 +81,37 @@ class Belongings:
         witness: Where each exception is noted, whether it is to reach the test or not.
     """
 
-    __slots__ = ("_limit", "_muted", "_noted", "_tasks", "failures", "witness")
+    witness: PeerEnd | None = None
 
-    def __init__(self, *, muted: bool = False) -> None:
+    _limit = _MANY
+    _noted: BaseException | None = None
+
+    def __init__(self, muted: bool = False) -> None:  # noqa: FBT001, FBT002
         self._muted = muted
         self._tasks: list[asyncio.Task[Any]] = []
-        self._limit = _MANY
-        self._noted: BaseException | None = None
         self.failures: list[BaseException] = []
-        self.witness: PeerEnd | None = None
 
     def start(
         self, coroutine: Coroutine[Any, Any, Any], name: str, loop: asyncio.AbstractEventLoop
     ) -> asyncio.Task[Any]:
         """Start a task that belongs to the connection, as do all that it will start.
 
-        Where asyncio can, it runs up to its first wait at once.
+        On a loop of the standard library it runs up to its first wait at once.
         """
         context = copy_context()
         context.run(side.set, self)
         # Not through the loop, whose factory would note it again, more slowly.
         task = asyncio.Task(coroutine, loop=loop, name=name, context=context, **_AT_ONCE)
+        if not _AT_ONCE:
+            begin(task, loop)
         self._tasks.append(task)
         return task
 
     def note(self, task: asyncio.Task[Any]) -> None:
         """Take note of a task that was started on behalf of the connection."""
-        if isinstance(task, NotedTask):
-            task.owner = self
-        self._tasks.append(task)
-        if len(self._tasks) > self._limit:
+        tasks = self._tasks
+        tasks.append(task)
+        if len(tasks) > self._limit:
             self._tasks = [task for task in self._tasks if not task.done() or _unseen(task)]
             self._limit = max(_MANY, 2 * len(self._tasks))
 
@@ -138,20 +142,39 @@ class Belongings:
             seen: The exception that the test knows of.
         """
         for task in self._tasks:
-            if task.done() and _unseen(task):
+            if _unseen(task):
                 error: Any = task.exception()
                 self.fail(error)
         # A task knows its context, the context this object: a circle, unless it is broken.
         self._tasks = []
+        self._noted = None
+        if not self.failures:
+            return []
         failures = [error for error in self.failures if error is not seen]
         self.failures = []
-        self._noted = None
         return failures
+
+
+def begin(task: asyncio.Task[Any], loop: Any) -> None:
+    """Run a task that was made right now up to its first wait, as Python 3.12 can by itself."""
+    current = asyncio.current_task(loop)
+    ready = getattr(loop, "_ready", None)
+    if current is None or not ready:
+        return  # a loop of another make begins it in its next turn
+    first_step = ready.pop()
+    if getattr(first_step._callback, "__self__", None) is not task:
+        ready.append(first_step)  # a thread was quicker
+        return
+    _leave_task(loop, current)
+    try:
+        first_step._run()
+    finally:
+        _enter_task(loop, current)
 
 
 def _unseen(task: asyncio.Task[Any]) -> bool:
     # What asyncio itself looks at before it logs "exception was never retrieved".
-    return bool(task._log_traceback)
+    return task._log_traceback
 
 
 @contextmanager
@@ -195,15 +218,18 @@ def make_noted(make: Any, loop: Any, coroutine: Any, kwargs: dict[str, Any]) -> 
         coroutine: What the task runs.
         kwargs: The keywords of ``create_task``.
     """
-    owner = owner_of(kwargs.get("context"))
-    if make is not None:
-        task = make(coroutine, **kwargs)
-    elif owner is None:
-        return asyncio.Task(coroutine, loop=loop, **kwargs)
+    context = kwargs.get("context")
+    owner = side.get() if context is None else context.get(side)
+    if owner.__class__ is not Belongings:
+        if make is None:
+            return asyncio.Task(coroutine, loop=loop, **kwargs)
+        return make(coroutine, **kwargs)
+    if make is None:
+        task: Any = NotedTask(coroutine, loop=loop, **kwargs)
+        task.owner = owner
     else:
-        task = NotedTask(coroutine, loop=loop, **kwargs)
-    if owner is not None:
-        owner.note(task)
+        task = make(coroutine, **kwargs)
+    owner.note(task)
     return task
 
 
@@ -214,20 +240,12 @@ class NotedTask(asyncio.Task[Any]):
         owner: The connection.
     """
 
-    owner: Belongings | None = None
+    __slots__ = ("owner",)
+
+    owner: Belongings
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel the task; if it has failed before, and nobody knows, that is noted."""
-        if self.owner is not None and self.done() and _unseen(self):
+        if _unseen(self):
             self.owner.fail(cast("BaseException", self.exception()))
         return super().cancel(msg)
-
-
-def owner_of(context: Context | None) -> Belongings | None:
-    """Return the connection on whose behalf a task is started.
-
-    Args:
-        context: The context that is given to it; None for that of its maker.
-    """
-    owner = side.get() if context is None else context.get(side)
-    return owner if owner.__class__ is Belongings else None

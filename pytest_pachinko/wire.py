@@ -30,7 +30,6 @@ from typing import Literal
 from typing import TYPE_CHECKING
 
 from pytest_pachinko.futures import ring
-from pytest_pachinko.futures import wake
 from pytest_pachinko.headers import Headers
 from pytest_pachinko.headers import NO_HEADERS
 from pytest_pachinko.peer import FRAME_COST
@@ -55,6 +54,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientDisconnected", "State", "Wire"]
 
+# The usual ones.
+_ACCEPTED = Handshake()
+_GOODBYE = Close(1000)
+
 _BYTES = (bytes, bytearray, memoryview)  # what servers send
 
 # What the application may do next; the states of the table above.
@@ -73,18 +76,15 @@ class Wire(PeerEnd):
         state: What the application may do next.
     """
 
-    __slots__ = (
-        "_denial",
-        "_from_app",
-        "_queue",
-        "_queued_bytes",
-        "_reader",
-        "_room_for_app",
-        "_room_for_peer",
-        "_to_app",
-        "scope",
-        "state",
-    )
+    state: State = "connecting"
+
+    _denial: Event
+    _queued_bytes = 0
+    _reader: asyncio.Future[None] | None = None  # the application, in receive()
+    # What faults make of the two ways, if there are any. A wire must not refer to its own
+    # methods otherwise: it would be garbage that only the collector finds.
+    _to_app: Deliver | None = None
+    _from_app: Deliver | None = None
 
     def __init__(
         self,
@@ -95,20 +95,12 @@ class Wire(PeerEnd):
     ) -> None:
         super().__init__(trace, loop)
         self._queue: deque[Any] = deque()
-        self._queued_bytes = 0
-        self._reader: asyncio.Future[None] | None = None  # the application, in receive()
         self._room_for_app: list[asyncio.Future[None]] = []  # the application, in send()
         self._room_for_peer: list[asyncio.Future[None]] = []
-        self._denial: Event = {}
-        # What faults make of the two ways, if there are any. A wire must not refer to its own
-        # methods otherwise: it would be garbage that only the collector finds.
-        self._to_app: Deliver | None = None
-        self._from_app: Deliver | None = None
         for fault in faults:
             self._to_app = fault.to_app(self._to_app or self._arrive_at_app)
             self._from_app = fault.from_app(self._from_app or self._arrive_at_peer)
         self.scope = scope
-        self.state: State = "connecting"
 
     # The application's end.
 
@@ -172,7 +164,10 @@ class Wire(PeerEnd):
             )
         self.state = "open"
         headers = event.get("headers")
-        self._answer(Handshake(101, chosen, Headers(headers) if headers else NO_HEADERS))
+        if chosen is None and not headers:
+            self._answer(_ACCEPTED)
+        else:
+            self._answer(Handshake(101, chosen, Headers(headers) if headers else NO_HEADERS))
 
     def _refuse(self, event: Event) -> None:
         self._answer(Handshake(403, close_code=event.get("code", 1000)))
@@ -252,7 +247,8 @@ class Wire(PeerEnd):
             self.state = "closed"
             # Behind what is on its way.
             (self._from_app or self._arrive_at_peer)({"type": "websocket.close", "code": 1006})
-        self.ring()
+        if self._news:
+            ring(self._news)
 
     # The peer's end.
 
@@ -270,9 +266,12 @@ class Wire(PeerEnd):
         """End the connection from the peer's side; does nothing if it has ended."""
         if self.closed is not None or (self.handshake and self.handshake.status != 101):
             return
-        self._close(Close(code, reason), "to_app")
+        self._close(_GOODBYE if code == 1000 and not reason else Close(code, reason), "to_app")
         event = {"type": "websocket.disconnect", "code": code, "reason": reason}
-        (self._to_app or self._arrive_at_app)(event)
+        if self._to_app is None:
+            self._lose(event)
+        else:
+            self._to_app(event)
 
     def pop(self) -> str | bytes:
         """Return the oldest unread frame."""
@@ -291,20 +290,31 @@ class Wire(PeerEnd):
     def _arrive_at_app(self, event: Any) -> None:
         """Let the application see an event of the peer."""
         kind = event["type"] if isinstance(event, dict) else "error"
+        if kind == "websocket.disconnect":
+            self._lose(event)
+            return
         if kind == "websocket.receive":
             self._queued_bytes += _cost(event)
-        elif kind == "websocket.disconnect":
-            if self.state in ("lost", "closed"):
-                return
-            self.state = "lost"
+        self._put(event)
+
+    def _lose(self, event: Event) -> None:
+        """Let the application see that the peer has left."""
+        if self.state in ("lost", "closed"):
+            return
+        self.state = "lost"
+        if self.closed is None:  # a fault has ended the connection
             self._close(Close(event["code"], event.get("reason") or ""), "to_app")
+        if self._room_for_app:
             ring(self._room_for_app)
+        if self._room_for_peer:
             ring(self._room_for_peer)
         self._put(event)
 
     def _put(self, event: Any) -> None:
         self._queue.append(event)
-        wake(self._reader)
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
 
 def _cost(event: Event) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from pytest_pachinko.tasks import make_noted
 
 if TYPE_CHECKING:
     from pytest_pachinko.clock.core import Policy
+    from pytest_pachinko.session import Session
 
 __all__ = ["Adoption", "Attendance", "adopted_clock", "adoption_of", "clock_of"]
 
@@ -23,26 +26,22 @@ class Adoption:
 
     Attributes:
         clock: The clock of the loop.
+        loop: The loop.
         users: How many have entered and not left.
     """
 
-    __slots__ = ("_before", "_instead", "_loop", "_quick", "clock", "users")
+    __slots__ = ("_before", "_instead", "_quick", "clock", "loop", "users")
 
     def __init__(self, loop: Any) -> None:
-        self._loop = loop
+        self.loop = loop
         self._before: dict[str, Any] = {}
         self.users = 0
         self.clock = clock = Clock(loop)
-        ready = loop._ready
         wake = loop._write_to_self
         set_debug = loop.set_debug
 
-        def call_soon(callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-            handle = asyncio.Handle(callback, args, loop, context)
-            if loop._closed:
-                loop._check_closed()
-            ready.append(handle)
-            return handle
+        def create_task(coroutine: Any, **kwargs: Any) -> Any:
+            return make_noted(self._before_or_own("create_task"), loop, coroutine, kwargs)
 
         def run_in_executor(*args: Any) -> Any:
             future = self._before_or_own("run_in_executor")(*args)
@@ -66,20 +65,18 @@ class Adoption:
             "_selector": Selector(loop, clock),
             "_write_to_self": write_to_self,
             "call_at": clock.call_at,
-            "create_task": self._task_maker(),
+            "create_task": create_task,
             "run_in_executor": run_in_executor,
             "set_debug": debug,
         }
-        # PERF: a turn of the loop consists of little else. What is left out are the checks of
-        # its debug mode, in which these are not used.
-        self._quick: dict[str, Any] = {"call_soon": call_soon, "get_debug": bool}
+        self._quick = _quick(loop)
 
     def enter(self) -> None:
         """Take the place of the loop's own selector, clock, timers and tasks."""
         self.users += 1
         if self.users > 1:
             return
-        loop = self._loop
+        loop = self.loop
         clock = self.clock
         clock.poked = True  # something may have arrived before
         self._instead["_selector"].take_over(loop._selector)
@@ -98,11 +95,11 @@ class Adoption:
         self.users -= 1
         if self.users:
             return
-        loop = self._loop
+        loop = self.loop
         if loop.is_closed():
             return
         real = loop._selector.real
-        for name, ours in (self._instead | self._quick).items():
+        for name, ours in (*self._instead.items(), *self._quick.items()):
             if vars(loop).get(name) is ours:
                 del vars(loop)[name]
                 if name in self._before:
@@ -111,30 +108,52 @@ class Adoption:
 
     def _before_or_own(self, name: str) -> Any:
         """Return what the loop would have called if it had not been entered."""
-        method = getattr(type(self._loop), name).__get__(self._loop)
+        method = getattr(type(self.loop), name).__get__(self.loop)
         return self._before.get(name, method)
 
-    def _task_maker(self) -> Any:
-        """Return what makes tasks in the place of the loop's own, and notes whose they are."""
-        loop = self._loop
-        own_is_plain = type(loop).create_task is asyncio.BaseEventLoop.create_task
-
-        def create_task(coroutine: Any, **kwargs: Any) -> Any:
-            make = None  # PERF: what the loop's own method does when nobody has a say in it
-            patched = "create_task" in self._before or not own_is_plain
-            if patched or loop._task_factory is not None or loop._debug:
-                make = self._before_or_own("create_task")
-            return make_noted(make, loop, coroutine, kwargs)
-
-        return create_task
-
     def _hurry(self) -> None:
-        loop = self._loop
+        loop = self.loop
         for name, quick in self._quick.items():
             if not loop._debug and name not in self._before:
                 vars(loop)[name] = quick
             elif vars(loop).get(name) is quick:
                 del vars(loop)[name]
+                if name in self._instead:
+                    vars(loop)[name] = self._instead[name]
+
+
+def _quick(loop: Any) -> dict[str, Any]:
+    """Return what does the same as the loop's own while that is not in debug mode, but quicker.
+
+    PERF: a turn of the loop consists of little else.
+    """
+    ready = loop._ready
+    own: Any = type(loop)
+    new_handle = asyncio.Handle.__new__
+
+    def call_soon(callback: Any, *args: Any, context: Any = None) -> Any:
+        handle: Any = new_handle(asyncio.Handle)  # and what its __init__ does
+        handle._callback = callback
+        handle._args = args
+        handle._loop = loop
+        handle._context = copy_context() if context is None else context
+        handle._cancelled = False
+        handle._repr = handle._source_traceback = None
+        if loop._closed:
+            loop._check_closed()
+        ready.append(handle)
+        return handle
+
+    def create_task(coroutine: Any, **kwargs: Any) -> Any:
+        make = None if loop._task_factory is None else own.create_task.__get__(loop)
+        return make_noted(make, loop, coroutine, kwargs)
+
+    quick: dict[str, Any] = {"call_soon": call_soon, "get_debug": bool}
+    if own.create_future is asyncio.BaseEventLoop.create_future:
+        quick["create_future"] = partial(asyncio.Future, loop=loop)
+    if own.create_task is asyncio.BaseEventLoop.create_task:
+        quick["create_task"] = create_task
+    return quick
 
 
 def adoption_of(loop: Any) -> Adoption | None:
@@ -156,35 +175,41 @@ class Attendance:
     Args:
         adoption: The loop.
         policy: When time may move meanwhile; as it is if not given.
+        session: What is open meanwhile, if it is a session.
 
     Attributes:
         clock: The clock of the loop.
+        session: The session.
         tester: The task of the test that attends.
     """
 
-    __slots__ = ("_adoption", "_released", "clock", "tester")
+    __slots__ = ("_adoption", "_policy", "clock", "session", "tester")
 
-    def __init__(self, adoption: Adoption, policy: Policy | None = None) -> None:
-        self._adoption = adoption
-        self._released = False
+    def __init__(
+        self, adoption: Adoption, policy: Policy | None = None, session: Session | None = None
+    ) -> None:
+        self._adoption: Adoption | None = adoption
+        self._policy = policy
+        self.session = session
+        self.tester = asyncio.current_task(adoption.loop)
         self.clock = clock = adoption.clock
         adoption.enter()
         if policy is not None:
-            clock.policies[self] = policy
+            clock.prefer(self, policy)
         clock.open()
-        self.tester = asyncio.current_task()
-        clock.testers.append(self.tester)
+        clock.attending.append(self)
 
     def release(self) -> None:
         """Let time run again, as far as this is concerned; once is enough."""
-        if self._released:
+        adoption, self._adoption = self._adoption, None
+        if adoption is None:
             return
-        self._released = True
         clock = self.clock
-        clock.testers.remove(self.tester)
-        clock.policies.pop(self, None)
+        clock.attending.remove(self)
+        if self._policy is not None:
+            clock.prefer(self, None)
         clock.close()
-        self._adoption.exit()
+        adoption.exit()
 
 
 def adopted_clock(loop: Any) -> Clock | None:

@@ -68,7 +68,7 @@ def loop_factory(policy: Policy = "demand") -> asyncio.AbstractEventLoop:
     adoption = cast("Adoption", adoption_of(loop))
     adoption.enter()
     adoption.clock.owned = True
-    adoption.clock.policies[loop] = policy
+    adoption.clock.prefer(loop, policy)
     adoption.clock.open()
     return loop
 

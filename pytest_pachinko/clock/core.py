@@ -56,6 +56,7 @@ from pytest_pachinko.tasks import TEST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_pachinko.clock.adopt import Attendance
     from pytest_pachinko.session import Session
 
 __all__ = ["Clock", "Policy", "Selector"]
@@ -91,15 +92,14 @@ class Clock:
         loop: A selector event loop of the standard library.
 
     Attributes:
-        policies: When time may move, by who wants it so; the last one holds. ``"demand"``, only
+        policy: When time may move, as the last of those who want something: ``"demand"``, only
             while the test itself waits for a timer; ``"autojump"``, whenever there is a timer;
             ``"wall"``, by itself.
         now: The time of the loop while it stands still; None while it runs by itself.
         waits: What the test waits for, the oldest first: each future with a function that
             makes the error with which it fails when it can never be done, and its arguments.
         horizons: For waits that let time pass, the time up to which they do.
-        sessions: The sessions that are open.
-        testers: The tasks of the test that opened something.
+        attending: Who wants time to stand still: the tasks of the test, and what they opened.
         users: How many want time to stand still; without one it runs by itself.
         owned: Whether the loop was made for virtual time: what is not labelled is the test.
         followers: Called with the seconds of each jump of time.
@@ -125,10 +125,12 @@ class Clock:
         "_many",
         "_noise",
         "_offset",
+        "_policies",
         "_quiet",
         "_seen",
         "_sequence",
         "_stirs",
+        "attending",
         "cancelled",
         "followers",
         "holds",
@@ -139,10 +141,8 @@ class Clock:
         "owned",
         "patiences",
         "poked",
-        "policies",
-        "sessions",
+        "policy",
         "sockets",
-        "testers",
         "turns",
         "users",
         "waits",
@@ -167,12 +167,12 @@ class Clock:
         self._idle_from = 0.0
         self._idle_since = 0.0
         self._idle_for: asyncio.Future[Any] | None = None
-        self.policies: dict[object, Policy] = {}
+        self._policies: dict[object, Policy] = {}
+        self.policy: Policy = "demand"
         self.now: float | None = None
         self.waits: dict[asyncio.Future[Any], tuple[Any, ...]] = {}
         self.horizons: dict[asyncio.Future[Any], float] = {}
-        self.sessions: list[Session] = []
-        self.testers: list[asyncio.Task[Any] | None] = []
+        self.attending: list[Attendance] = []
         self.users = 0
         self.owned = False
         self.holds = 0
@@ -187,14 +187,19 @@ class Clock:
         self.followers: list[Callable[[float], Any]] = []
 
     @property
-    def policy(self) -> Policy:
-        """When time may move."""
-        return next(reversed(self.policies.values()), "demand")
-
-    @property
     def patience(self) -> float:
         """Seconds after which a wait fails while the outside could still act."""
         return max(self.patiences.values(), default=WALL_PATIENCE)
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions that are open."""
+        return [each.session for each in self.attending if each.session is not None]
+
+    @property
+    def testers(self) -> list[asyncio.Task[Any] | None]:
+        """The tasks of the test that opened something."""
+        return [each.tester for each in self.attending]
 
     # Time.
 
@@ -213,18 +218,28 @@ class Clock:
         """Undo one opening; after the last one, time runs by itself from where it is."""
         self.users -= 1
         if not self.users:
-            self.settle_mode()
+            self._let_run()
+
+    def _let_run(self) -> None:
+        if self.now is not None:
+            self._offset = self.now - self._monotonic()
+            self.now = None
 
     def settle_mode(self) -> None:
         """Let time stand still or run, as users, descriptors and the policy demand."""
-        if self.sockets > 0 or self.policy == "wall" or not self.users:
-            if self.now is not None:
-                self._offset = self.now - self._monotonic()
-                self.now = None
+        if not self.users or self.sockets > 0 or self.policy == "wall":
+            self._let_run()
         elif self.now is None:
             # On a multiple of 2**-10, so that sums of whole seconds are exact from here on: an
             # application that compares them is not to fail by chance.
-            self.now = math.ceil(self.time() * 1024) / 1024
+            self.now = math.ceil((self._monotonic() + self._offset) * 1024) / 1024
+
+    def prefer(self, who: object, policy: Policy | None) -> None:
+        """Take note of when somebody wants time to move; None if they have no wish any more."""
+        self._policies.pop(who, None)
+        if policy is not None:
+            self._policies[who] = policy
+        self.policy = next(reversed(self._policies.values()), "demand")
 
     def watch(self, change: int, *, outside: bool) -> None:
         """Take note that a descriptor is watched, or no longer.
@@ -440,8 +455,9 @@ class Clock:
 
     def _has_deadline(self, victim: asyncio.Future[Any]) -> bool:
         """Return whether the test itself has said how long it waits."""
+        testers = self.testers
         return any(
-            victim in (timer._args or ()) or task_woken_by(timer) in self.testers
+            victim in (timer._args or ()) or task_woken_by(timer) in testers
             for timer in self._demands
             if timer._scheduled and not timer.cancelled()
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 from typing import overload
 from typing import TYPE_CHECKING
@@ -55,7 +57,10 @@ class Trace(Sequence[TraceEvent]):
         notes: What the resource did with each frame, if somebody was ``observing``.
     """
 
-    __slots__ = ("_names", "_places", "_records", "_sources", "_types", "connection", "notes")
+    notes: Notes | None = None
+    _places: Sequence[int] | None = None  # of the events in the whole, if this is a part
+    _sources: list[Trace] | None = None  # of the events, if there are several
+    _names: Mapping[Any, str] = MappingProxyType({})
 
     def __init__(
         self, connection: str, types: Callable[[], Types | None] | Types | None = None
@@ -63,10 +68,6 @@ class Trace(Sequence[TraceEvent]):
         self.connection = connection
         self._records: list[Record] = []
         self._types = types
-        self._places: Sequence[int] | None = None  # of the events in the whole, if this is a part
-        self._names: dict[Any, str] = {}
-        self._sources: list[Trace] | None = None  # of the events, if there are several
-        self.notes: Notes | None = None
 
     def record(self, direction: Direction, kind: Kind, payload: Any, time: float) -> None:
         """Add an event at the end."""

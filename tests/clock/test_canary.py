@@ -45,6 +45,31 @@ async def test_a_turn_asks_the_selector_and_the_time_of_the_loop_object():
     assert "handle._run()" in source
 
 
+async def test_a_handle_has_nothing_but_what_virtual_time_gives_it():
+    handle = asyncio.get_running_loop().call_soon(print)
+    handle.cancel()
+
+    assert set(asyncio.Handle.__slots__) == {
+        "__weakref__",
+        "_args",
+        "_callback",
+        "_cancelled",
+        "_context",
+        "_loop",
+        "_repr",
+        "_source_traceback",
+    }
+    assert all(hasattr(handle, name) for name in asyncio.Handle.__slots__)
+
+
+async def test_the_first_step_of_a_task_knows_its_task():
+    loop = asyncio.get_running_loop()
+    task = asyncio.Task(asyncio.sleep(0), loop=loop)
+
+    assert loop._ready[-1]._callback.__self__ is task
+    await task
+
+
 async def test_later_timers_are_set_through_the_loop_object():
     assert "self.call_at(" in inspect.getsource(asyncio.BaseEventLoop.call_later)
 

@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 import pytest
 
 from pytest_pachinko import Latency
+from pytest_pachinko import LeftBehind
 from pytest_pachinko import MemoryTransport
 from pytest_pachinko import PachinkoUsageError
 from pytest_pachinko.clock import loop_factory
@@ -13,6 +14,7 @@ from pytest_pachinko.clock.core import Clock
 from pytest_pachinko.clock.report import describe_timer
 from pytest_pachinko.clock.waiting import innermost_future
 from pytest_pachinko.futures import wake
+from pytest_pachinko.leaving import within_bounds
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.stacks import doing
 from tests.clock.apps import application
@@ -63,6 +65,57 @@ async def test_debug_mode_may_be_switched_while_a_session_is_open():
         assert not loop.get_debug()
         await session.send("x")
         assert await session.receive() == "x"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("modes", [[True], [True, False]])
+async def test_the_tasks_of_a_connection_are_known_in_debug_mode_and_after_it(modes):
+    async def start(wire):
+        await wire.receive()
+        tasks.append(asyncio.create_task(asyncio.Event().wait(), name="forgotten"))
+        await wire.until_disconnect()
+
+    tasks = []
+    loop = asyncio.get_running_loop()
+    with pytest.raises(LeftBehind, match="forgotten"):
+        async with connected(start) as session:
+            for mode in modes:
+                loop.set_debug(mode)
+            await session.send("now")
+
+    assert tasks[0].cancelled()
+    assert "create_task" not in vars(loop)
+
+
+def test_what_a_loop_makes_in_its_own_way_it_makes_so_on_virtual_time_too():
+    class Loop(asyncio.SelectorEventLoop):
+        def create_future(self):
+            made.append("future")
+            return super().create_future()
+
+        def create_task(self, *args, **kwargs):
+            made.append("task")
+            return super().create_task(*args, **kwargs)
+
+    async def test():
+        async with connected(echo) as session:
+            made.clear()
+            await asyncio.create_task(session.send("x"))
+            await session.receive()
+
+    made = []
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(test())
+
+    assert {"future", "task"} <= set(made)
+
+
+@pytest.mark.asyncio
+async def test_what_comes_at_the_last_moment_has_come():
+    news = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(news.set_result, None)
+
+    assert await within_bounds(news, None, 0)
 
 
 def test_a_loop_that_is_closed_takes_no_callbacks():

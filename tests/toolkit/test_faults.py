@@ -32,6 +32,19 @@ async def test_the_base_class_lets_everything_pass(talk_to: Any, echo: Any) -> N
         assert await session.receive() == "hi"
 
 
+async def test_a_fault_may_end_the_connection(talk_to: Any, echo: Any) -> None:
+    class Cut(Fault):
+        def to_app(self, deliver: Any) -> Any:
+            return lambda _: deliver({"type": "websocket.disconnect", "code": 1006})
+
+    async with talk_to(echo, faults=[Cut()]) as session:
+        await session.send("hi")
+
+        with pytest.raises(SessionClosed):
+            await session.receive()
+        assert session.close_code == 1006
+
+
 async def test_latency_delays_each_direction(talk_to: Any, echo: Any) -> None:
     async with talk_to(echo, faults=[Latency(2.0)]) as session:
         started = now()

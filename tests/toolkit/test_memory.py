@@ -341,6 +341,22 @@ async def test_an_application_that_waits_to_send_hears_of_the_end(talk_to: Any) 
 
     async with talk_to(handler) as session:
         await session.receive()
+        await asyncio.sleep(0)  # it waits again
+
+
+async def test_a_test_that_waits_to_send_hears_of_the_end(talk_to: Any) -> None:
+    read = asyncio.Event()
+
+    async def handler(receive: Any, send: Any) -> None:
+        await read.wait()
+
+    async with talk_to(handler) as session:
+        sending = asyncio.create_task(session.send(bytes(5 * 1024 * 1024)))
+        await session.expect_silence()
+        assert not sending.done()
+        await session.drop()
+        assert sending.done()
+        read.set()
 
 
 async def test_a_test_that_sends_without_end_fails_if_nobody_reads(talk_to: Any) -> None:

@@ -9,6 +9,7 @@ from falcon.asgi import Request
 
 from pytest_pachinko import PachinkoUsageError
 from pytest_pachinko.scope import build_scope
+from pytest_pachinko.scope import plain_scope
 
 
 async def nothing() -> dict[str, Any]:
@@ -38,6 +39,23 @@ def test_a_plain_scope_has_what_a_server_sends() -> None:
         "state": {},
         "extensions": {"websocket.http.response": {}},
     }
+
+
+@pytest.mark.parametrize("path", ["/chat", "/ü b?since=1&x=%20"])
+def test_a_scope_of_which_only_the_path_is_given_is_the_same(path: str) -> None:
+    assert plain_scope(path) == build_scope(path)
+
+
+def test_what_an_application_changes_in_its_scope_is_its_own() -> None:
+    scope = plain_scope("/mine")
+    for name in ("asgi", "state", "extensions"):
+        scope[name]["mine"] = 1
+    scope["extensions"]["websocket.http.response"]["mine"] = 1
+    scope["headers"].append((b"mine", b"1"))
+    scope["subprotocols"].append("mine")
+    scope["path"] = "/"
+
+    assert plain_scope("/mine") == build_scope("/mine")
 
 
 def test_the_headers_of_a_handshake_are_there() -> None:
@@ -109,10 +127,11 @@ def test_the_state_of_the_lifespan_is_copied() -> None:
     assert build_scope("/", state=state)["state"] is not state
 
 
-@pytest.mark.parametrize("path", ["chat", "", "ws://host/", None])
-def test_what_is_no_path_is_refused(path: Any) -> None:
+@pytest.mark.parametrize("build", [build_scope, plain_scope])
+@pytest.mark.parametrize("path", ["chat", "", "ws://host/", None, ["/"]])
+def test_what_is_no_path_is_refused(path: Any, build: Any) -> None:
     with pytest.raises(PachinkoUsageError, match="starts with '/'"):
-        build_scope(path)
+        build(path)
 
 
 @pytest.mark.parametrize(("offer", "hint"), [("chat", r"write \['chat'\]"), ([1], "a str")])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_pachinko import MemoryTransport
+from pytest_pachinko.tasks import begin
 from pytest_pachinko.tasks import Belongings
 from pytest_pachinko.tasks import current_owner
 from pytest_pachinko.tasks import noting_tasks
@@ -53,6 +54,48 @@ async def test_tasks_that_live_are_known_and_those_that_ended_are_not() -> None:
 
     assert owner.living() == started
     started[0].cancel()
+
+
+async def test_what_belongs_to_a_connection_begins_at_once_as_a_task_of_its_own() -> None:
+    owner = Belongings()
+    test = asyncio.current_task()
+    running = []
+
+    async def note() -> None:
+        running.append(asyncio.current_task())
+        await asyncio.sleep(0)
+        running.append(asyncio.current_task())
+
+    task = owner.start(note(), "note", asyncio.get_running_loop())
+    assert running == [task]
+    assert asyncio.current_task() is test
+    await task
+
+    assert running == [task, task]
+
+
+async def test_a_task_begins_later_on_a_loop_of_another_make() -> None:
+    task = asyncio.Task(forever())
+    begin(task, object())
+
+    await asyncio.sleep(0)
+    task.cancel()
+
+
+async def test_what_a_thread_has_added_meanwhile_is_not_lost() -> None:
+    loop = asyncio.get_running_loop()
+    ran = []
+
+    async def step() -> None:
+        ran.append("task")
+
+    task = asyncio.Task(step(), loop=loop)
+    loop.call_soon(ran.append, "callback")
+    begin(task, loop)
+    assert ran == []
+    await task
+
+    assert ran == ["task", "callback"]
 
 
 async def test_a_task_in_the_context_of_a_connection_belongs_to_it() -> None:
