@@ -97,6 +97,8 @@ ORDER = [
     "pytest_pachinko.strategies.schemas",
     "pytest_pachinko.strategies.text",
     "pytest_pachinko.strategies.scalars",
+    "pytest_pachinko.strategies.recursion",
+    "pytest_pachinko.strategies.objects",
     "pytest_pachinko.strategies.types",
     "pytest_pachinko.strategies.messages",
     "pytest_pachinko.strategies.values",

@@ -109,7 +109,8 @@ def load(text: str, name: str, path: Path | None = None) -> Failure:
     Raises:
         PachinkoUsageError: It is no such text; the message says which line is wrong.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    # Not splitlines(): JSON leaves other ends of lines as they are within a text.
+    lines = [line for line in text.split("\n") if line.strip()]
     head = _line(lines[0] if lines else "", f"{name}:1")
     if head.get("format") != FORMAT or head.get("version") != VERSION:
         raise PachinkoUsageError(

@@ -27,7 +27,6 @@ from pytest_pachinko.application import is_factory
 from pytest_pachinko.clock.control import advance
 from pytest_pachinko.clock.control import loop_factory
 from pytest_pachinko.coverage import collect
-from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.errors import Stalled
 from pytest_pachinko.faults import Fault
@@ -284,7 +283,7 @@ class _Play:
                 played.stalled = str(error)
             finally:
                 for peer in self._all:
-                    await self._leave(peer)
+                    await peer.connecting.__aexit__(None, None, None)
 
     async def _take(self, step: Step) -> None:
         match step:
@@ -343,18 +342,24 @@ class _Play:
         connecting = self._transport(
             **options, name=f"c{number}", faults=[reader], raise_app_exceptions=True
         )
-        connecting.on_wire = lambda: setattr(reader, "wire", connecting.wire)
+
+        def begin() -> None:
+            reader.wire = connecting.wire
+            line = Line(number, connecting.wire.trace)
+            if line.trace.types == (None, None):
+                types = (played.handshake.schema, played.handshake.emits)
+                line.trace.types = Declaration(played.handshake.path, types=types)
+            played.lines.append(line)
+            connecting._conclude = partial(_note, line)  # type: ignore[method-assign]
+            self._peers[number] = _Peer(line, connecting, reader)
+            self._all.append(self._peers[number])
+
+        connecting.on_wire = begin
         session = await connecting.open()
-        line = Line(number, session.trace)
-        if line.trace.types == (None, None):
-            types = (played.handshake.schema, played.handshake.emits)
-            line.trace.types = Declaration(played.handshake.path, types=types)
-        peer = self._peers[number] = _Peer(line, connecting, reader)
-        played.lines.append(line)
-        self._all.append(peer)
-        line.refused = not session.accepted
+        peer = self._peers[number]
+        peer.line.refused = not session.accepted
         await settle()
-        return None if line.refused else peer
+        return None if peer.line.refused else peer
 
     def _is_over(self) -> bool:
         """Return whether there is something to report already."""
@@ -369,10 +374,13 @@ class _Play:
                 return True
         return False
 
-    async def _leave(self, peer: _Peer) -> None:
-        line = peer.line
-        try:
-            line.left = await peer.connecting._leave()
-        except LeftBehind as error:
-            line.left = str(error)
-        line.failures = peer.connecting.belongings.hand_over(None)
+
+def _note(
+    line: Line, _: BaseException | None, failures: list[BaseException], left: str | None
+) -> None:
+    """Take note of how a connection was left, in the place of raising it.
+
+    One whose handshake is never answered is left twice.
+    """
+    line.failures += failures
+    line.left = line.left or left

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
 from typing import Any
 from typing import TYPE_CHECKING
 
+from hypothesis import currently_in_test_context
 from hypothesis import find
 from hypothesis import HealthCheck
 from hypothesis import Phase
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["guarded", "refuse", "try_out"]
+__all__ = ["find_apart", "guarded", "refuse", "try_out"]
 
 _TRIES = 20  # in one example
 _TRIAL = 20  # examples
@@ -38,17 +40,37 @@ def refuse(path: str, reason: str, hint: str) -> PachinkoUsageError:
     return PachinkoUsageError(f"{path}: {reason}\nHint: {hint}")
 
 
+def find_apart(
+    strategy: SearchStrategy[Any], condition: Callable[[Any], bool], how: settings
+) -> Any:
+    """Find a value that meets a condition, also from within a test.
+
+    There Hypothesis refuses to run another one, which is about tests that multiply; this is
+    done once for a type. It looks at its own thread only.
+
+    Args:
+        strategy: Makes values, always the same ones.
+        condition: What the value has to meet.
+        how: Settings; there is no database and no health check.
+
+    Raises:
+        hypothesis.errors.HypothesisException: There is none.
+    """
+    how = settings(how, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+
+    def run() -> Any:
+        return find(strategy, condition, settings=how, random=Random(0))  # noqa: S311 - no secret
+
+    if not currently_in_test_context():
+        return run()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(run).result()
+
+
 def try_out(strategy: SearchStrategy[Any], enough: Callable[[Any], bool]) -> None:
     """Draw some values, the simplest first, until there are enough."""
-    trial = settings(
-        database=None,
-        deadline=None,
-        max_examples=_TRIAL,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
     with suppress(HypothesisException):  # there are no more
-        find(strategy, enough, settings=trial, random=Random(0))  # noqa: S311 - no secret
+        find_apart(strategy, enough, settings(max_examples=_TRIAL, phases=[Phase.generate]))
 
 
 def guarded(

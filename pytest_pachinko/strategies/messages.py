@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from operator import itemgetter
-from random import Random
 from typing import Any
 from typing import TYPE_CHECKING
 
 import msgspec
-from hypothesis import find
-from hypothesis import HealthCheck
 from hypothesis import Phase
 from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from pytest_pachinko.strategies.guard import find_apart
 from pytest_pachinko.strategies.objects import slots_of
 from pytest_pachinko.strategies.registry import custom
 from pytest_pachinko.strategies.registry import encode
@@ -48,13 +46,7 @@ __all__ = [
 ]
 
 # The simplest example, of whatever size.
-_SIMPLEST = settings(
-    database=None,
-    deadline=None,
-    max_examples=200,
-    phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)
+_SIMPLEST = settings(max_examples=200, phases=[Phase.generate, Phase.shrink])
 
 
 def tagged_messages(schema: Any) -> SearchStrategy[Any]:
@@ -126,7 +118,7 @@ def simplest_messages(schema: Any) -> list[Any]:
         PachinkoUsageError: Messages cannot be made; it names the Struct and the field.
     """
     return [
-        find(strategy, lambda _: True, settings=_SIMPLEST, random=Random(0))  # noqa: S311 - no secret
+        find_apart(strategy, lambda _: True, _SIMPLEST)
         for strategy in _variants(*identity_of(schema_of(schema)), wire=False, pool=None)
     ]
 

@@ -82,6 +82,16 @@ def test_a_handler_that_never_returns_is_named(chatty):
         play(chatty(on_say), "/chat", [Say("hi")])
 
 
+def test_a_handshake_that_is_never_answered_is_a_finding(chatty):
+    async def on_connect(self, req, ws):
+        await asyncio.Event().wait()
+
+    with pytest.raises(CheckFailed, match="the handshake is not answered(?s:.*)on_connect") as caught:
+        play(chatty(on_connect=on_connect), "/chat", [Say("hi")])
+
+    assert len(caught.value.__notes__) == 2
+
+
 def test_a_task_that_outlives_its_connection_is_named(chatty):
     async def on_say(self, ws, message):
         self.state["task"] = asyncio.create_task(asyncio.sleep(3600), name="timer")

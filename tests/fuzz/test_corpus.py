@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from pytest_pachinko import Drop
@@ -84,6 +85,7 @@ steps = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(steps))
 def test_what_is_read_back_is_the_same_on_the_wire(drawn):
     text = dump(Failure("/", None, "valid", "", Stream(drawn)))

@@ -29,7 +29,9 @@ from tests.strategies.shapes import Renamed
 from tests.strategies.shapes import SHAPES
 from tests.strategies.shapes import Strict
 
-FAST = settings(database=None, deadline=None, phases=[Phase.generate, Phase.shrink])
+FAST = settings(
+    max_examples=2000, database=None, deadline=None, phases=[Phase.generate, Phase.shrink]
+)
 
 
 @pytest.mark.parametrize("name", SHAPES)

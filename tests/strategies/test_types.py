@@ -61,7 +61,9 @@ from tests.strategies.shapes import StrictList
 from tests.strategies.shapes import Tree
 from tests.strategies.shapes import Unset
 
-SIMPLEST = settings(database=None, deadline=None, phases=[Phase.generate, Phase.shrink])
+SIMPLEST = settings(
+    database=None, deadline=None, max_examples=2000, phases=[Phase.generate, Phase.shrink]
+)
 
 
 class Nobody(Struct, tag="nobody"):
