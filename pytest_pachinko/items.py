@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_pachinko.routes import Route
     from pytest_pachinko.trace.record import Trace
 
-__all__ = ["Hooks", "MARKER", "NODE_ID", "SOURCES", "flag", "marked", "option", "traces_of"]
+__all__ = ["MARKER", "NODE_ID", "SOURCES", "Hooks", "flag", "marked", "option", "traces_of"]
 
 SOURCES = pytest.StashKey["list[Any]"]()
 """What a test has opened sessions with: each with the attribute ``traces``."""

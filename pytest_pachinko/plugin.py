@@ -140,12 +140,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many streams each of these tests draws",
     )
     group.addoption(
+        "--pachinko-fuzz-seed",
+        metavar="NUMBER",
+        help="draw other streams than with another number; the same ones with the same",
+    )
+    group.addoption(
         "--pachinko-fuzz-time",
         metavar="SECONDS",
         help="for how long all of these tests draw streams together, instead of a number of them",
     )
     parser.addini("pachinko_fuzz", "see --pachinko-fuzz", type="bool", default=False)
     parser.addini("pachinko_fuzz_examples", "see --pachinko-fuzz-examples", default="100")
+    parser.addini("pachinko_fuzz_seed", "see --pachinko-fuzz-seed", default="0")
     parser.addini("pachinko_fuzz_time", "see --pachinko-fuzz-time", default="")
     parser.addini(
         "pachinko_failures",

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Sequence
 
-__all__ = ["Route", "routes_of"]
+__all__ = ["DECLARED", "Route", "routes_of"]
+
+DECLARED = "pachinko_routes"
+"""What serves a route of which only the configuration knows."""
 
 _WORDS = ("0", "tea", "a", "7", "A-b_c.d~", "über", "a b", "x" * 64)
 

@@ -22,12 +22,14 @@ from pytest_pachinko.quiet import settle
 from pytest_pachinko.strategies.messages import tagged_messages
 from pytest_pachinko.strategies.types import annotation_of
 from pytest_pachinko.strategies.types import variants
+from pytest_pachinko.trace.record import merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Coroutine
 
     from pytest_pachinko.session import Session
+    from pytest_pachinko.trace.record import Trace
 
 __all__ = ["WebSocketStateMachine", "initialize", "invariant", "rule"]
 
@@ -153,6 +155,11 @@ class WebSocketStateMachine(stateful.RuleBasedStateMachine):
         if session is None or session.closed:
             session = self._open[number] = await self.connect(name=f"c{number}")
         return session
+
+    @property
+    def trace(self) -> Trace:
+        """What crossed the wire in this run, on all sessions."""
+        return merged(self._transport.traces)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the event loop of the run, and then the application until it rests.

@@ -7,6 +7,7 @@ steps are taken away is a stream still. That is what makes failures shrink.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import overload
 import msgspec
 
 __all__ = [
+    "ENCODERS",
     "Drop",
     "InvalidFrame",
     "Leave",
@@ -25,11 +27,30 @@ __all__ = [
     "Step",
     "Stream",
     "Wait",
+    "encode_custom",
     "frame_of",
     "messages_of",
 ]
 
-_encode = msgspec.json.Encoder().encode
+ENCODERS: dict[type, Callable[[Any], Any]] = {}
+"""For types that msgspec does not know: from a value to what it can encode."""
+
+
+def encode_custom(value: Any) -> Any:
+    """Return what msgspec can encode for a value that it cannot.
+
+    Raises:
+        NotImplementedError: Nobody has said how it crosses the wire.
+    """
+    for cls in type(value).__mro__:
+        if cls in ENCODERS:
+            return ENCODERS[cls](value)
+    raise NotImplementedError(
+        f"strategies.register_type({type(value).__name__}, ...) says how it crosses the wire."
+    )
+
+
+_encode = msgspec.json.Encoder(enc_hook=encode_custom).encode
 
 
 class InvalidFrame(msgspec.Struct, frozen=True):

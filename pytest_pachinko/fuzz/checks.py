@@ -227,11 +227,7 @@ def invalid_frames_change_nothing(played: Played) -> None:
         return
     # What has opened a connection still does, and the application comes to rest where it did.
     without = Stream(
-        [
-            each
-            for step in played.stream
-            for each in ([Wait(0.0), Open(step.on)] if _is_invalid(step) else [step])
-        ],
+        [each for step in played.stream for each in _without_frame(step)],
         played.stream.peers,
     )
     expected = _answers(played.again(without))
@@ -282,8 +278,11 @@ CHECKS: list[Check] = [
 """The checks that ``play`` applies if it is given no others."""
 
 
-def _is_invalid(step: Step) -> bool:
-    return isinstance(step, Send) and isinstance(step.message, InvalidFrame)
+def _without_frame(step: Step) -> list[Step]:
+    """Return what is done in the place of a step, so that all is the same but an invalid frame."""
+    if isinstance(step, Send) and isinstance(step.message, InvalidFrame):
+        return [Wait(0.0), Open(step.on)]
+    return [step]
 
 
 def _is_within(played: Played, order: int) -> bool:

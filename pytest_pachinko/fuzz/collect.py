@@ -7,7 +7,6 @@ import time
 from contextlib import contextmanager
 from contextlib import nullcontext
 from contextlib import suppress
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from typing import TYPE_CHECKING
@@ -34,12 +33,14 @@ from pytest_pachinko.fuzz.search import Search
 from pytest_pachinko.fuzz.search import stable_seed
 from pytest_pachinko.items import option
 from pytest_pachinko.items import SOURCES
+from pytest_pachinko.routes import DECLARED
 from pytest_pachinko.routes import Route
 from pytest_pachinko.routes import routes_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pytest_pachinko.fuzz.phases import Outcome
 
@@ -47,6 +48,11 @@ __all__ = ["configure"]
 
 PULSE = 5.0
 """Seconds after which an item that takes long says how far it is."""
+
+SHARED = (
+    "All streams were played against one application: what earlier ones have left in it may matter.\n"
+    "Hint: let pachinko_app name a function that makes one.\n"
+)
 
 _KEYS = {"cookies", "headers", "params", "query"}
 
@@ -74,6 +80,7 @@ class _Fuzzing:
         self.examples = _number(option(config, "pachinko_fuzz_examples"), "examples", int)
         seconds = option(config, "pachinko_fuzz_time")
         self.seconds = _number(seconds, "time", float) if seconds else None
+        self.seed = _number(option(config, "pachinko_fuzz_seed"), "seed", int, least=0)
         self.timeout = float(option(config, "pachinko_timeout"))
         self.directory = config.rootpath / config.getini("pachinko_failures")
         self.app: Any = None  # or what makes one
@@ -81,6 +88,7 @@ class _Fuzzing:
         self.routes: list[Route] = []
         self.place = _place(config)
         self.lines: list[str] = []
+        self.idle: list[str] = []  # what is said of failures that are of no route
         self.tried = 0
 
     def read(self) -> None:
@@ -142,29 +150,41 @@ class _Fuzzing:
             self.tried += said["tried"]
             self.lines += said["lines"]
 
+    def pytest_sessionfinish(self) -> None:
+        """Hand over what only the processes of pytest-xdist know."""
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput["pachinko_fuzz"] = self.idle
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what such a process knows; each knows the same."""
+        self.idle = getattr(node, "workeroutput", {}).get("pachinko_fuzz", self.idle)
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show what has come of it."""
-        if hasattr(self.config, "workerinput") or not self.tried:
+        lines = [*self.lines, *self.idle]
+        if hasattr(self.config, "workerinput") or not (self.tried or lines):
             return
         terminalreporter.section("WebSocket fuzzing")
-        for line in self.lines:
+        for line in lines:
             terminalreporter.write_line(line)
         terminalreporter.write_line(f"{self.tried} streams were played")
 
 
-def _number(text: str, what: str, kind: type[Any]) -> Any:
+def _number(text: str, what: str, kind: type[Any], least: float = 1e-9) -> Any:
     """Return what an option says.
 
     Raises:
-        PachinkoUsageError: It is no number above 0.
+        PachinkoUsageError: It is no number, or less than it may be.
     """
     try:
         number = kind(text)
     except ValueError:
-        number = 0
-    if not 0 < number < float("inf"):
+        number = -1
+    if not least <= number < float("inf"):
         unit = "seconds" if kind is float else "a whole number"
-        raise PachinkoUsageError(f"{text!r} is not a valid pachinko_fuzz_{what}: {unit}, above 0")
+        above = ", 0 or more" if not least else ", above 0"
+        raise PachinkoUsageError(f"{text!r} is not a valid pachinko_fuzz_{what}: {unit}{above}")
     return number
 
 
@@ -186,7 +206,7 @@ def _declared(line: str, root: Path) -> Route:
         None,
         load_value(schema, root),
         load_value(emits, root) if emits else None,
-        "pachinko_routes",
+        DECLARED,
         dict.fromkeys(fields_of(path), ()),
     )
 
@@ -215,6 +235,13 @@ class FuzzedApplication(pytest.Collector):
             failures = load_all(self.fuzzing.directory)
         except PachinkoUsageError as error:
             raise self.CollectError(str(error)) from error
+        names = {(route.path, route.subprotocol) for route in self.fuzzing.routes}
+        for failure in failures:
+            if (failure.route, failure.subprotocol) not in names or failure.phase not in PHASES:
+                self.fuzzing.idle.append(
+                    f"not played  {failure.path}: there is no route {failure.route!r} with the "
+                    f"subprotocol {failure.subprotocol!r}, or no phase {failure.phase!r}"
+                )
         return [
             FuzzedRoute.from_parent(self, name=route.name, route=route, failures=failures)
             for route in self.fuzzing.routes
@@ -275,9 +302,10 @@ class FuzzedPhase(pytest.Function):
             timeout=fuzzing.timeout,
         )
         known = [failure for failure in node.failures if failure.phase == phase]
+        name = f"{route.name} {phase}"  # wherever pytest is called from
         plan = Search(
-            self.nodeid,
-            stable_seed(self.nodeid),
+            name,
+            stable_seed(name) + fuzzing.seed,
             fuzzing.examples,
             self._seconds(),
             self._pulse(),
@@ -298,7 +326,8 @@ class FuzzedPhase(pytest.Function):
         seconds = self._node.fuzzing.seconds
         if seconds is None:
             return None
-        return seconds / sum(isinstance(item, FuzzedPhase) for item in self.session.items)
+        items = sum(isinstance(item, FuzzedPhase) for item in self.session.items)
+        return float(seconds / items)
 
     def _routes(self, node: FuzzedRoute) -> list[Route]:
         """Return the route, and the others of its path that are known."""
@@ -318,7 +347,7 @@ class FuzzedPhase(pytest.Function):
                 ("pytest_pachinko_connection", answer),
                 ("websocket_handshake", own),
             ):
-                if value is not None and (not isinstance(value, dict) or not _KEYS >= set(value)):
+                if value is not None and (not isinstance(value, dict) or not set(value) <= _KEYS):
                     raise pytest.UsageError(
                         f"{source} gives {value!r}: a dict with some of {', '.join(sorted(_KEYS))}."
                     )
@@ -358,6 +387,12 @@ class FuzzedPhase(pytest.Function):
         ]
         self.stash[_SAID] = {"tried": outcome.tried, "lines": lines}
         found = outcome.found
+        if found is None and not target.accepted:
+            pytest.skip(
+                "every connection was refused, so nothing was fuzzed\n"
+                "Hint: the hook pytest_pachinko_connection(route), or the fixture "
+                "websocket_handshake, says how to get in."
+            )
         if found is None:
             return
         route = target.route
@@ -372,11 +407,17 @@ class FuzzedPhase(pytest.Function):
         with suppress(Exception):  # it may not even start
             played = target.play(found.stream)  # once more, for its logs and traces
             self.stash[SOURCES][0].traces[:] = [line.trace for line in played.lines]
+        stream, handshake = target.spelled_out(found.stream)
         source = reproducer(
-            found.stream, target.handshake, f"{route.path} {phase}", schema=route.schema
+            stream,
+            handshake,
+            f"{route.path} {phase}",
+            schema=route.schema,
+            check=target.last_check,
         )
         self.stash[_SAID]["source"] = source
-        raise _Found(f"{explanation(found, route.schema)}\n\n{self._shown(path)} {how}.")
+        shared = "" if is_factory(target.app) else SHARED
+        raise _Found(f"{explanation(found, route.schema)}\n{shared}\n{self._shown(path)} {how}.")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
         """Return what to show of a failure: not where in the toolkit it was raised."""

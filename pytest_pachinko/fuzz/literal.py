@@ -19,7 +19,7 @@ import msgspec
 
 from pytest_pachinko.stream import frame_of
 
-__all__ = ["Imports", "literal", "literal_of_message", "quoted"]
+__all__ = ["Imports", "Unwritable", "literal", "literal_of_message", "name_of", "quoted"]
 
 Imports = set[tuple[str, str]]
 """What the source needs: modules and the names that are imported from them; a module alone with an
@@ -29,7 +29,7 @@ LONG = 40
 """How long a text of one repeated character is before it is written as a product."""
 
 
-class _Unwritable(Exception):  # noqa: N818 - it is no error: there is another way
+class Unwritable(Exception):  # noqa: N818 - it is no error: there is another way
     """No source makes the value."""
 
 
@@ -43,7 +43,7 @@ def literal_of_message(message: Any, imports: Imports) -> str:
     needed: Imports = set()
     try:
         text = literal(message, needed)
-    except _Unwritable:
+    except Unwritable:
         needed = set()
         text = literal(frame_of(message), needed)
     imports |= needed
@@ -58,13 +58,13 @@ def literal(value: Any, imports: Imports) -> str:
         imports: Gets what the source needs.
 
     Raises:
-        Exception: No source makes the value.
+        Unwritable: No source makes the value.
     """
     write = _WRITERS.get(type(value))
     if write is not None:
         return str(write(value, imports))
     if isinstance(value, Enum):
-        return f"{_name(type(value), imports)}.{value.name}"
+        return f"{name_of(type(value), imports)}.{value.name}"
     if isinstance(value, msgspec.Struct):
         return _fields(value, [(f.name, f.default) for f in msgspec.structs.fields(value)], imports)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -72,11 +72,11 @@ def literal(value: Any, imports: Imports) -> str:
         return _fields(value, fields, imports)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return _fields(value, [(name, msgspec.NODEFAULT) for name in value._fields], imports)
-    raise _Unwritable
+    raise Unwritable
 
 
 def _fields(value: Any, fields: list[tuple[str, Any]], imports: Imports) -> str:
-    name = _name(type(value), imports)
+    name = name_of(type(value), imports)
     given = []
     for field, default in fields:
         item = getattr(value, field)
@@ -85,16 +85,28 @@ def _fields(value: Any, fields: list[tuple[str, Any]], imports: Imports) -> str:
     return f"{name}({', '.join(given)})"
 
 
-def _name(cls: type, imports: Imports) -> str:
-    """Return how a class is called in the source."""
-    first = cls.__qualname__.partition(".")[0]
-    found: Any = sys.modules.get(cls.__module__)
-    for part in cls.__qualname__.split("."):
+def name_of(thing: Any, imports: Imports) -> str:
+    """Return how a class or a function is called in the source.
+
+    Args:
+        thing: The class or the function.
+        imports: Gets what the source needs.
+
+    Raises:
+        Unwritable: It cannot be imported.
+    """
+    name: str = getattr(thing, "__qualname__", "")
+    first = name.partition(".")[0]
+    module = getattr(thing, "__module__", "")
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
         found = getattr(found, part, None)
-    if found is not cls:
-        raise _Unwritable
-    imports.add((cls.__module__, first))
-    return cls.__qualname__
+    if found is not thing:
+        raise Unwritable
+    ours = "pytest_pachinko"
+    is_public = module.startswith(f"{ours}.") and first in sys.modules[ours].__all__
+    imports.add((ours if is_public else module, first))
+    return name
 
 
 def quoted(value: str | bytes) -> str:
@@ -138,7 +150,7 @@ def _dict(value: dict[Any, Any], imports: Imports) -> str:
 def _of_datetime(value: Any, imports: Imports) -> str:
     tzinfo = getattr(value, "tzinfo", None)
     if tzinfo is not None and type(tzinfo) is not timezone:
-        raise _Unwritable
+        raise Unwritable
     imports.add(("datetime", ""))
     return repr(value)
 

@@ -5,7 +5,7 @@ phase       streams
 ==========  ==================================================================================
 examples    each message by itself and after each other; the examples of the schema
 boundaries  each limit of the schema, exactly on it and just beyond, before a valid message
-valid       of valid messages, on several connections
+streams     of valid messages, on several connections
 invalid     each kind of invalid frame, between valid messages; then many of them
 mixed       of everything, with peers that leave, vanish and come back
 ==========  ==================================================================================
@@ -22,8 +22,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
+from typing import TYPE_CHECKING
 
 import hypothesis
 import hypothesis.strategies as st
@@ -31,14 +33,13 @@ import msgspec
 
 from pytest_pachinko.fuzz.checks import Check
 from pytest_pachinko.fuzz.checks import CHECKS
-from pytest_pachinko.fuzz.corpus import Failure
 from pytest_pachinko.fuzz.played import Handshake
 from pytest_pachinko.fuzz.played import Played
 from pytest_pachinko.fuzz.played import run
 from pytest_pachinko.fuzz.search import Found
-from pytest_pachinko.fuzz.search import search
 from pytest_pachinko.fuzz.search import Search
-from pytest_pachinko.routes import Route
+from pytest_pachinko.fuzz.search import search
+from pytest_pachinko.routes import DECLARED
 from pytest_pachinko.strategies.boundaries import Boundary
 from pytest_pachinko.strategies.boundaries import sweep_boundaries
 from pytest_pachinko.strategies.invalid import sweep_invalid
@@ -50,6 +51,10 @@ from pytest_pachinko.stream import InvalidFrame
 from pytest_pachinko.stream import Peer
 from pytest_pachinko.stream import Send
 from pytest_pachinko.stream import Stream
+
+if TYPE_CHECKING:
+    from pytest_pachinko.fuzz.corpus import Failure
+from pytest_pachinko.routes import Route
 
 __all__ = ["PHASES", "Outcome", "Target", "run_phase"]
 
@@ -71,6 +76,8 @@ class Target:
         checks: What has to hold.
         lifespan: Whether to run the application's lifespan.
         timeout: Seconds of real time that a wait may take.
+        accepted: Whether a connection was ever accepted.
+        last_check: The last check that was made.
     """
 
     app: Any
@@ -79,6 +86,8 @@ class Target:
     checks: Sequence[Check] = tuple(CHECKS)
     lifespan: bool = True
     timeout: float = 1.0
+    accepted: bool = False
+    last_check: Check | None = None
 
     @property
     def route(self) -> Route:
@@ -116,8 +125,33 @@ class Target:
             Exception: Something is wrong.
         """
         played = self.play(stream)
+        self.accepted = self.accepted or any(not line.refused for line in played.lines)
         for check in self.checks:
+            self.last_check = check
             check(played)
+
+    def spelled_out(self, stream: Stream) -> tuple[Stream, Handshake]:
+        """Return a stream whose peers have their own headers, and what else opens connections."""
+        plain = Stream(
+            stream.steps,
+            [
+                Peer(peer.params, peer.subprotocols, self._given(peer).get("headers") or {})
+                for peer in stream.peers
+            ],
+        )
+        first = self._given(stream.peer(1))
+        handshake = replace(
+            self.handshake,
+            headers=None if stream.peers else first.get("headers"),
+            cookies=first.get("cookies"),
+            params=first.get("query"),
+        )
+        if self.route.resource != DECLARED:
+            handshake = replace(handshake, schema=None, emits=None)
+        return plain, handshake
+
+    def _given(self, peer: Peer) -> Mapping[str, Any]:
+        return self.options.get(peer.subprotocols[0] if peer.subprotocols else None, {})
 
 
 def _simplest(value: Any) -> Any:
@@ -255,7 +289,7 @@ Fixed = Callable[[Target], Iterator[Stream]]
 PHASES: dict[str, tuple[Fixed, Options | None]] = {
     "examples": (_examples, None),
     "boundaries": (_boundaries, None),
-    "valid": (_nothing, Options(connections=2, disconnects=False, waits=False, wire=True)),
+    "streams": (_nothing, Options(connections=2, disconnects=False, waits=False, wire=True)),
     "invalid": (_invalid, Options(connections=1, invalid=0.7, disconnects=False, waits=False)),
     "mixed": (_nothing, Options(connections=3, invalid=0.1, wire=True)),
 }

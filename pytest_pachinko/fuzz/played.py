@@ -7,7 +7,6 @@ to the next. The peers read whatever they are sent, at once.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -50,12 +49,15 @@ from pytest_pachinko.trace.record import Trace
 if TYPE_CHECKING:
     from pytest_pachinko.headers import HeaderSource
     from pytest_pachinko.memory import MemoryConnecting
+    from pytest_pachinko.peer import PeerEnd
     from pytest_pachinko.stream import Peer
     from pytest_pachinko.stream import Step
 
 __all__ = ["Handshake", "Line", "Played", "close_loop", "run"]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
+
+_NO_ROUTE, _NO_WEBSOCKET = 3404, 3405  # how Falcon closes what leads nowhere
 
 FLOOD = 10_000
 """How many frames the application may send between two steps; more is a flood that may not end."""
@@ -112,7 +114,7 @@ class Line:
 
     Attributes:
         number: The number of the connection in the stream.
-        trace: What crossed the wire.
+        wire: Its end at the peer.
         sent: The messages that were sent on it, as the stream has them.
         refused: Whether the handshake was denied.
         failures: What the application has raised.
@@ -120,11 +122,16 @@ class Line:
     """
 
     number: int
-    trace: Trace
+    wire: PeerEnd
     sent: list[Any] = field(default_factory=list)
     refused: bool = False
     failures: list[BaseException] = field(default_factory=list)
     left: str | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """What crossed the wire."""
+        return self.wire.trace
 
 
 @dataclass(eq=False)
@@ -139,6 +146,7 @@ class Played:
         stalled: Why the play could not go on, in words.
         windows: From when to when the application dealt with an invalid frame, in the order of
             events of all connections: pairs of an order.
+        lifespan: Whether the application's lifespan was run.
         again: Plays another stream against the application, or against another one if there is
             a factory.
     """
@@ -150,6 +158,7 @@ class Played:
     lines: list[Line] = field(default_factory=list)
     stalled: str | None = None
     windows: list[tuple[int, int]] = field(default_factory=list)
+    lifespan: bool = True
 
 
 def run(
@@ -183,11 +192,19 @@ def run(
         if isinstance(step, Send):
             frame_of(step.message)  # said now, not while others wait
     again = partial(run, app, handshake, lifespan=lifespan, timeout=timeout)
-    played = Played(stream, handshake, again)
+    played = Played(stream, handshake, again, lifespan=lifespan)
     made = app() if _is_factory(app) else app
     with observing():
         copy_context().run(_run_in_loop, _Play(played, made, lifespan, timeout), timeout)
     collect(line.trace for line in played.lines)
+    answers = {
+        line.wire.handshake.close_code if line.wire.handshake else None for line in played.lines
+    }
+    if answers and answers <= {_NO_ROUTE, _NO_WEBSOCKET}:
+        raise PachinkoUsageError(
+            f"The application has no WebSocket route for {handshake.path!r}: every handshake was "
+            "denied, so nothing was played."
+        )
     played.trace = merged([line.trace for line in played.lines], "play")
     return played
 
@@ -279,6 +296,7 @@ class _Play:
                     await self._take(step)
                     if self._is_over():
                         break
+                await settle()
             except Stalled as error:
                 played.stalled = str(error)
             finally:
@@ -287,35 +305,28 @@ class _Play:
 
     async def _take(self, step: Step) -> None:
         match step:
-            case Send():
+            case Wait():
+                await advance(step.seconds)
+            case Send() | Open():
+                if isinstance(step, Send) and isinstance(step.message, InvalidFrame):
+                    await settle()  # what is under way is no answer to it
                 peer = await self._peer(step.on)
-                if peer is not None:
+                if peer is not None and isinstance(step, Send):
                     await self._send(peer, step)
-            case Open():
-                await self._peer(step.on)
             case Drop() if step.after:
                 peer = await self._peer(step.on)
                 if peer is not None:
                     await settle()  # what is under way is not counted
                     peer.reader.left = step.after
-            case Wait():
-                await advance(step.seconds)
-            case Leave():
+            case Leave() | Drop():
                 peer = self._peers.get(step.on)
                 if peer is not None:
-                    peer.wire.hang_up(step.code)
-                    await settle()
-            case Drop():
-                peer = self._peers.get(step.on)
-                if peer is not None:
-                    peer.wire.hang_up(1006)
+                    peer.wire.hang_up(step.code if isinstance(step, Leave) else 1006)
                     await settle()
 
     async def _send(self, peer: _Peer, step: Send) -> None:
         message = step.message
         invalid = isinstance(message, InvalidFrame)
-        if invalid:
-            await settle()
         start = next_order()
         peer.reader.taken = 0
         peer.line.sent.append(message)
@@ -345,7 +356,7 @@ class _Play:
 
         def begin() -> None:
             reader.wire = connecting.wire
-            line = Line(number, connecting.wire.trace)
+            line = Line(number, connecting.wire)
             if line.trace.types == (None, None):
                 types = (played.handshake.schema, played.handshake.emits)
                 line.trace.types = Declaration(played.handshake.path, types=types)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
+from typing import get_args
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.fuzz.checks import CHECKS
 from pytest_pachinko.fuzz.literal import literal
 from pytest_pachinko.fuzz.literal import literal_of_message
+from pytest_pachinko.fuzz.literal import name_of
 from pytest_pachinko.fuzz.literal import quoted
+from pytest_pachinko.fuzz.literal import Unwritable
 from pytest_pachinko.headers import encode_headers
 from pytest_pachinko.stacks import places_in
 from pytest_pachinko.stream import frame_of
@@ -23,6 +28,7 @@ from pytest_pachinko.trace.redact import REDACTED
 from pytest_pachinko.trace.redact import SECRETS
 
 if TYPE_CHECKING:
+    from pytest_pachinko.fuzz.checks import Check
     from pytest_pachinko.fuzz.literal import Imports
     from pytest_pachinko.fuzz.played import Handshake
     from pytest_pachinko.fuzz.played import Played
@@ -75,15 +81,26 @@ def explanation(found: Found, schema: Any = None) -> str:
     return "\n".join([*lines, *(steps or ["  (no step: a connection that is only opened)"])])
 
 
-def report(played: Played) -> list[str]:
-    """Return what to say of a play that failed, in paragraphs."""
+def report(played: Played, check: Check) -> list[str]:
+    """Return what to say of a play that failed, in paragraphs.
+
+    Args:
+        played: What came of it.
+        check: What does not hold.
+    """
     events = "\n".join(conversation(played.trace, LINES))
-    source = reproducer(played.stream, played.handshake)
+    source = reproducer(played.stream, played.handshake, check=check, lifespan=played.lifespan)
     return [f"What crossed the wire:\n{events}", f"A test that does it again:\n\n{source}"]
 
 
 def reproducer(
-    stream: Stream, handshake: Handshake, name: str = "what_was_found", *, schema: Any = None
+    stream: Stream,
+    handshake: Handshake,
+    name: str = "what_was_found",
+    *,
+    schema: Any = None,
+    check: Check | None = None,
+    lifespan: bool = True,
 ) -> str:
     """Return the source of a test that plays a stream.
 
@@ -92,6 +109,8 @@ def reproducer(
         handshake: How its connections are opened; secrets are not written.
         name: What to call it.
         schema: What a client may send; messages are shown by its types.
+        check: What does not hold, if that is known.
+        lifespan: Whether to run the application's lifespan.
     """
     imports: Imports = {("pytest_pachinko", "play")}
     single = not stream.peers and all(
@@ -112,8 +131,18 @@ def reproducer(
             lines += _call("peers=[", peers, "],")
         lines = ["Stream(", *_indented(lines), ")"]
     options = [f"{key}={value}" for key, value in _options(handshake, imports)]
+    if not lifespan:
+        options.append("lifespan=False")
+    comments = []
+    if check is not None and check not in CHECKS:
+        try:
+            options.append(f"checks=[*CHECKS, {name_of(check, imports)}]")
+            imports.add(("pytest_pachinko", "CHECKS"))
+        except Unwritable:
+            comments = [f"    # play() needs checks=[*CHECKS, {check.__name__}] for this to fail."]
     test = [
         f"def test_{_identifier(name)}(websocket_app):",
+        *comments,
         f"    stream = {lines[0]}",
         *_indented(lines[1:]),
         *_indented(
@@ -176,7 +205,17 @@ def _options(handshake: Handshake, imports: Imports) -> list[tuple[str, str]]:
         hidden = dict.fromkeys(handshake.cookies, REDACTED)
         options.append(("cookies", literal(hidden, imports)))
     if handshake.params:
-        options.append(("params", literal(dict(handshake.params), imports)))
+        shown = {
+            key: REDACTED if key.lower() in SECRETS else value
+            for key, value in handshake.params.items()
+        }
+        options.append(("params", literal(shown, imports)))
+    for key in ("schema", "emits"):
+        given = getattr(handshake, key)
+        if given is not None:
+            with suppress(Unwritable):
+                kinds = get_args(given) or (given,)
+                options.append((key, " | ".join(name_of(kind, imports) for kind in kinds)))
     return options
 
 

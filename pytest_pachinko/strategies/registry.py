@@ -18,6 +18,8 @@ from hypothesis.strategies import SearchStrategy
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.strategies.guard import refuse
 from pytest_pachinko.strategies.guard import try_out
+from pytest_pachinko.stream import encode_custom
+from pytest_pachinko.stream import ENCODERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +87,7 @@ def register_type(
             f"register_type({cls.__name__}, ...) takes a Hypothesis strategy, not {strategy!r}."
         )
     _registered[cls] = Custom(strategy, encode or str, decode or cls)
+    ENCODERS[cls] = encode or str
     for forget in _forget:
         forget()
 
@@ -119,6 +122,7 @@ def resolve(cls: Any, path: str) -> Custom:
     # Whoever registers a type says how it crosses the wire; what is guessed has to prove itself.
     if cls not in _resolved and (lost := _lost(cls, strategy)):
         raise refuse(path, f"{name}(str(value)) is not the value for {lost[0]!r}.", hint)
+    ENCODERS.setdefault(cls, str)
     return _resolved.setdefault(cls, Custom(strategy, str, cls))
 
 
@@ -137,24 +141,15 @@ def _lost(cls: Any, strategy: SearchStrategy[Any]) -> list[Any]:
     return lost
 
 
-def _encode_custom(value: Any) -> Any:
-    for cls in type(value).__mro__:
-        if found := _registered.get(cls) or _resolved.get(cls):
-            return found.encode(value)
-    raise NotImplementedError(
-        f"strategies.register_type({type(value).__name__}, ...) says how it crosses the wire."
-    )
-
-
 def _decode_custom(cls: Any, value: Any) -> Any:
     found = _registered.get(cls)
     return found.decode(value) if found else cls(value)
 
 
-encode = msgspec.json.Encoder(enc_hook=_encode_custom).encode
+encode = msgspec.json.Encoder(enc_hook=encode_custom).encode
 
 # Like `to_wire`, but quicker, for what holds no Raw.
-plain = partial(msgspec.to_builtins, str_keys=True, enc_hook=_encode_custom)
+plain = partial(msgspec.to_builtins, str_keys=True, enc_hook=encode_custom)
 
 
 def to_wire(message: Any) -> Any:

@@ -25,7 +25,6 @@ from msgspec import inspect
 
 from pytest_pachinko.bounds import first_allowed
 from pytest_pachinko.bounds import last_allowed
-
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.routes import routes_of
 from pytest_pachinko.strategies.invalid import invalid_frames
@@ -306,12 +305,13 @@ def _streams(variants: list[_Variant], options: Options, *, own: bool) -> Search
 
     @st.composite
     def steps(draw: Any, chosen: Sequence[int]) -> Step:
-        row = draw(rows)
+        row: Any = draw(rows)
         if isinstance(row, Wait):
             return row
         on = slots.setdefault(row.on, len(slots) + 1)
         if not isinstance(row, _Frame):
-            return msgspec.structs.replace(row, on=on)
+            step: Step = msgspec.structs.replace(row, on=on)
+            return step
         which = chosen[on - 1]
         if row.kind is None:
             return Send(draw(invalid[which]), on, row.turns)
@@ -348,7 +348,7 @@ def _peers(draw: Any, variants: list[_Variant], chosen: Sequence[int]) -> list[P
         variant = variants[which]
         if variant.params is None:
             params = {}
-        elif peers and not draw(st.integers(0, 2)) == 2:  # noqa: PLR2004
+        elif peers and draw(st.integers(0, 2)) != 2:
             params = peers[0].params
         else:
             params = draw(variant.params)

@@ -92,33 +92,22 @@ def main(examples: int) -> int:
     install(app, router)
     routes = routes_of(app)
     findings = tried = round_number = 0
-    started = time.monotonic()
+    time.monotonic()
     while tried < examples:
         for route in routes:
             target = Target(app, [route])
-            for phase in PHASES if not round_number else ["valid", "invalid", "mixed"]:
+            for phase in PHASES if not round_number else ["streams", "invalid", "mixed"]:
                 each = max(1, examples // (len(routes) * 3 * 4))
                 plan = Search(f"{route.path} {phase}", round_number, each)
                 try:
                     outcome = run_phase(target, phase, plan)
-                except PachinkoUsageError as error:
-                    print(route.path, phase, error)
+                except PachinkoUsageError:
                     findings += 1
                     continue
                 tried += outcome.tried
                 if outcome.found is not None:
                     findings += 1
-                    print(
-                        route.path,
-                        route.schema,
-                        phase,
-                        repr(outcome.found.error),
-                        outcome.found.stream,
-                    )
         round_number += 1
-        print(
-            f"{tried} streams, {findings} findings, {time.monotonic() - started:.0f} s", flush=True
-        )
     return findings
 
 

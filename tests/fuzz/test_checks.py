@@ -15,6 +15,7 @@ from pytest_pachinko import CheckFailed
 from pytest_pachinko import CHECKS
 from pytest_pachinko import close_codes
 from pytest_pachinko import FromApp
+from pytest_pachinko import Drop
 from pytest_pachinko import InvalidFrame
 from pytest_pachinko import Leave
 from pytest_pachinko import Open
@@ -86,7 +87,9 @@ def test_a_handshake_that_is_never_answered_is_a_finding(chatty):
     async def on_connect(self, req, ws):
         await asyncio.Event().wait()
 
-    with pytest.raises(CheckFailed, match="the handshake is not answered(?s:.*)on_connect") as caught:
+    with pytest.raises(
+        CheckFailed, match=r"the handshake is not answered(?s:.*)on_connect"
+    ) as caught:
         play(chatty(on_connect=on_connect), "/chat", [Say("hi")])
 
     assert len(caught.value.__notes__) == 2
@@ -203,7 +206,7 @@ def test_the_close_codes_of_a_protocol_can_be_declared(chatty):
 def test_an_invalid_frame_that_a_handler_sees_is_a_finding(chatty):
     frame = InvalidFrame('{"type":"say","text":"hi"}', "too_short", "say.text", "Expected more")
 
-    with pytest.raises(CheckFailed, match="say.text too_short was ACCEPTED: on_say was called"):
+    with pytest.raises(CheckFailed, match=r"say\.text too_short was ACCEPTED: on_say was called"):
         play(chatty(), "/chat", [frame])
 
 
@@ -211,7 +214,7 @@ def test_a_message_that_is_refused_is_a_finding(chatty):
     class Shout(Struct, tag="shout"):
         text: str
 
-    with pytest.raises(CheckFailed, match="has refused(?s:.*)Invalid value 'shout'"):
+    with pytest.raises(CheckFailed, match=r"has refused(?s:.*)Invalid value 'shout'"):
         play(chatty(), "/chat", [Shout("HI")])
 
 
@@ -223,7 +226,7 @@ def test_a_message_that_is_never_looked_at_is_a_finding(chatty):
     async def on_say(self, ws, message):
         await asyncio.Event().wait()
 
-    with pytest.raises(CheckFailed, match='never looked at {"type":"say","text":"lost"}'):
+    with pytest.raises(CheckFailed, match=r'never looked at {"type":"say","text":"lost"}'):
         play(
             chatty(on_say),
             "/chat",
@@ -325,3 +328,42 @@ def test_a_play_stops_at_the_first_failure(chatty):
     play(chatty(on_say), "/chat", Stream([Say("a"), Send(Say("b"), on=2)]), checks=[])
 
     assert said == ["a"]
+
+
+def test_a_peer_that_vanishes_by_a_count_of_frames_is_not_compared(chatty):
+    async def on_invalid(self, ws, raw, error):
+        await self.send(Said("what?"))
+
+    stream = [Drop(after=1), BROKEN, Say("a"), Say("b")]
+    play(chatty(on_invalid=on_invalid), "/chat", stream)
+
+
+def test_what_an_application_says_by_itself_after_an_invalid_frame_is_compared_too(chatty):
+    async def on_invalid(self, ws, raw, error):
+        self.state["bad"] = True
+
+    async def on_disconnect(self, ws, close_code):
+        members.remove(self)
+        for member in members:
+            if self.state.get("bad"):
+                await member.send(Said("a fool has left"))
+
+    members = []
+
+    async def on_connect(self, req, ws):
+        members.append(self)
+        return True
+
+    app = chatty(on_invalid=on_invalid, on_disconnect=on_disconnect, on_connect=on_connect)
+    with pytest.raises(CheckFailed, match="c2: an invalid frame has changed"):
+        play(app, "/chat", [Send(BROKEN, on=1), Open(2), Leave(on=1)])
+
+
+def test_a_code_that_cannot_be_sent_is_a_finding():
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 1005})
+
+    with pytest.raises(RuntimeError, match="closed with 1005"):
+        play(app, "/", [Open()], lifespan=False)

@@ -128,5 +128,5 @@ def test_what_is_no_failure_is_an_error_that_names_the_line(text, problem):
 def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path):
     (tmp_path / "x.jsonl").write_bytes(b"\xff")
 
-    with pytest.raises(PachinkoUsageError, match="x.jsonl cannot be read"):
+    with pytest.raises(PachinkoUsageError, match=r"x\.jsonl cannot be read"):
         load_all(tmp_path)

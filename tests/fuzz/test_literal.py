@@ -9,6 +9,7 @@ from datetime import date
 from datetime import datetime
 from datetime import timedelta
 from datetime import timezone
+from datetime import UTC
 from decimal import Decimal
 from enum import Enum
 from importlib import import_module
@@ -76,7 +77,7 @@ VALUES = [
     frozenset(),
     {"a": [1], 2: None},
     date(2024, 2, 29),
-    datetime(2024, 2, 29, 1, 2, 3, tzinfo=timezone.utc),
+    datetime(2024, 2, 29, 1, 2, 3, tzinfo=UTC),
     timezone(timedelta(hours=1)),
     timedelta(days=1),
     Decimal("1.50"),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
-from pytest_pachinko import CHECKS
 from pytest_pachinko import play
-from pytest_pachinko.fuzz.search import search
 from pytest_pachinko.fuzz.search import Search
+from pytest_pachinko.fuzz.search import search
 from pytest_pachinko.strategies import resource_streams
 from tests.fuzz.planted import BUGS
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from typing import Any
 
 import falcon
 import pytest
@@ -307,3 +306,45 @@ def test_streams_are_values():
         "Stream([Send(Say(text='a'))], peers=[Peer(params={'room': 'tea'})])"
     )
     assert repr(Stream()) == "Stream([])"
+
+
+def test_a_path_that_leads_nowhere_is_an_error(chatty):
+    with pytest.raises(PachinkoUsageError, match="no WebSocket route for '/caht'"):
+        play(chatty(), "/caht", [Say("hi")])
+
+
+def test_what_was_sent_last_is_answered_too(chatty):
+    trace = play(chatty(), "/chat", [Send(Say("hi"), turns=0)])
+
+    assert FromApp(Said("hi")) in trace
+
+
+def test_headers_of_a_play_and_of_a_peer_may_be_pairs(chatty):
+    seen = []
+
+    async def on_connect(self, req, ws):
+        seen.append((req.get_header("x-a"), req.get_header("x-b")))
+        return True
+
+    stream = Stream([Open(1)], [Peer(headers={"x-b": "2"})])
+    play(chatty(on_connect=on_connect), "/chat", stream, headers=[("x-a", "1")])
+    play(chatty(on_connect=on_connect), "/chat", stream)
+
+    assert seen == [("1", "2"), (None, "2")]
+
+
+def test_what_the_lifespan_leaves_running_is_ended(chatty):
+    tasks = []
+
+    class Middleware:
+        async def process_startup(self, scope, event):
+            async def forever():
+                await asyncio.Event().wait()
+
+            tasks.append(asyncio.get_running_loop().create_task(forever()))
+
+    app = chatty()
+    app.add_middleware(Middleware())
+    play(app, "/chat", [])
+
+    assert tasks[0].cancelled()

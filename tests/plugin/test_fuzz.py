@@ -73,7 +73,7 @@ def test_there_is_a_test_for_each_route_subprotocol_and_phase(project: pytest.Py
 
     result = run(project, "--collect-only", "-q")
 
-    phases = ["examples", "boundaries", "valid", "invalid", "mixed"]
+    phases = ["examples", "boundaries", "streams", "invalid", "mixed"]
     routes = ["[chat.v1]", "[chat.moderator.v1]", ""]
     result.stdout.fnmatch_lines(
         [
@@ -96,7 +96,7 @@ def test_a_bug_is_found_saved_played_first_and_reported_as_fixed(project: pytest
     )
     assert broken != chat
     (project.path / "talk.py").write_text(broken, encoding="utf-8")
-    args = ["-k", "chat.v1] and valid and not invalid"]
+    args = ["-k", "chat.v1] and streams"]
 
     first = run(project, *args)
     first.assert_outcomes(failed=1)
@@ -105,8 +105,10 @@ def test_a_bug_is_found_saved_played_first_and_reported_as_fixed(project: pytest
             "KeyError: None",
             "  talk.py:*in Guest.on_disconnect: del self.room.members[[]self.nick]",
             "The smallest stream with which that happens:",
-            "tests/pachinko_failures/chat-rooms-room-chat.v1-valid-*.jsonl has the stream, and is "
-            "played first from here on.",
+            (
+                "tests/pachinko_failures/chat-rooms-room-chat.v1-streams-*.jsonl has the stream, and is "
+                "played first from here on."
+            ),
         ]
     )
     assert len(list((project.path / "tests" / "pachinko_failures").iterdir())) == 1
@@ -123,13 +125,13 @@ def test_a_bug_is_found_saved_played_first_and_reported_as_fixed(project: pytest
     fixed.assert_outcomes(passed=1)
     fixed.stdout.fnmatch_lines(
         [
-            "fixed  tests/pachinko_failures/chat-rooms-room-chat.v1-valid-*.jsonl may be deleted (KeyError*"
+            "fixed  tests/pachinko_failures/chat-rooms-room-chat.v1-streams-*.jsonl may be deleted (KeyError*"
         ]
     )
 
 
 def test_the_report_has_the_trace_and_a_test_that_does_it_again(fuzzed: pytest.Pytester) -> None:
-    result = run(fuzzed, "-k", "valid and not invalid")
+    result = run(fuzzed, "-k", "streams")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -151,7 +153,7 @@ def test_the_report_has_the_trace_and_a_test_that_does_it_again(fuzzed: pytest.P
 
 
 def test_the_test_that_does_it_again_does_it_again(fuzzed: pytest.Pytester) -> None:
-    result = run(fuzzed, "-k", "valid and not invalid")
+    result = run(fuzzed, "-k", "streams")
     lines = result.outlines
     start = next(n for n, line in enumerate(lines) if "A test that does it again" in line) + 1
     end = next(n for n, line in enumerate(lines) if "WebSocket fuzzing" in line)
@@ -185,9 +187,9 @@ def test_tests_are_spread_over_processes(fuzzed: pytest.Pytester) -> None:
 
 
 def test_what_is_found_in_another_process_is_in_the_summary(fuzzed: pytest.Pytester) -> None:
-    result = run(fuzzed, "-n", "1", "-k", "valid and not invalid")
+    result = run(fuzzed, "-n", "1", "-k", "streams")
 
-    result.stdout.fnmatch_lines(["found  tests/pachinko_failures/valid-*.jsonl (LookupError*"])
+    result.stdout.fnmatch_lines(["found  tests/pachinko_failures/streams-*.jsonl (LookupError*"])
 
 
 def test_tests_can_be_stopped_repeated_and_reported(fuzzed: pytest.Pytester) -> None:
@@ -216,7 +218,7 @@ def test_the_configuration_can_ask_for_it(fuzzed: pytest.Pytester) -> None:
 def test_time_can_be_the_budget(fuzzed: pytest.Pytester) -> None:
     fuzzed.makepyfile(twice=REPAIRED)
 
-    result = run(fuzzed, "--pachinko-fuzz-time=0.01", "-k", "valid and not invalid")
+    result = run(fuzzed, "--pachinko-fuzz-time=0.01", "-k", "streams")
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["250 streams were played"])
@@ -326,7 +328,7 @@ def websocket_handshake(tmp_path):
         "--pachinko-app=twice:guarded",
         "--pachinko-fuzz-examples=10",
         "-k",
-        "valid or mixed",
+        "streams or invalid or mixed",
         "tests",
     )
 
@@ -371,7 +373,7 @@ def pi():
 """
     )
 
-    result = run(fuzzed, "--pachinko-app=twice:pi", "-k", "valid and not invalid")
+    result = run(fuzzed, "--pachinko-app=twice:pi", "-k", "streams")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -394,7 +396,7 @@ def test_a_hook_adds_checks(fuzzed: pytest.Pytester) -> None:
         """
     )
 
-    result = run(fuzzed, "-k", "valid and not invalid")
+    result = run(fuzzed, "-k", "streams")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -463,7 +465,7 @@ def test_another_application_is_fuzzed_with_a_schema_that_is_given(
     run(project).assert_outcomes(passed=5)
 
     project.makeini(INI.format(app="bad:app") + routes.format("bad"))
-    result = run(project, "-k", "valid and not invalid")
+    result = run(project, "-k", "streams")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*has sent what its emits does not declare: Invalid value 'ping'*"]
@@ -585,7 +587,7 @@ def test_what_does_not_happen_each_time_is_said_to_be_so(fuzzed: pytest.Pytester
         + "\n\ncount = 0\n"
     )
 
-    result = run(fuzzed, "-k", "valid and not invalid")
+    result = run(fuzzed, "-k", "streams")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -607,10 +609,10 @@ def test_what_one_machine_has_found_another_one_tries_first(fuzzed: pytest.Pytes
         settings.load_profile("shared")
         """
     )
-    run(fuzzed, "-k", "valid and not invalid").assert_outcomes(failed=1)
+    run(fuzzed, "-k", "streams").assert_outcomes(failed=1)
     shutil.rmtree(fuzzed.path / "tests")
 
-    result = run(fuzzed, "-k", "valid and not invalid", "--pachinko-fuzz-examples=1")
+    result = run(fuzzed, "-k", "streams", "--pachinko-fuzz-examples=1")
 
     result.assert_outcomes(failed=1)
 
@@ -630,3 +632,95 @@ def test_the_coverage_of_a_fuzzed_application_is_written_too(fuzzed: pytest.Pyte
     )
 
     assert json.loads((fuzzed.path / "cov.json").read_text(encoding="utf-8"))["percent"] == 100.0
+
+
+def test_where_every_connection_is_refused_nothing_was_fuzzed(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(
+        twice=REPAIRED.replace(
+            "        self.said = set()\n        return True", "        return False"
+        )
+    )
+
+    result = run(fuzzed, "--pachinko-fuzz-examples=5", "-rs")
+
+    result.assert_outcomes(skipped=5)
+    result.stdout.fnmatch_lines(["*every connection was refused, so nothing was fuzzed*"])
+
+
+def test_another_seed_draws_other_streams(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED)
+    seen = set()
+    for seed in ("0", "1"):
+        run(fuzzed, f"--pachinko-fuzz-seed={seed}", "-k", "streams", "--pachinko-cov-json=cov.json")
+        seen.add((fuzzed.path / "cov.json").read_text(encoding="utf-8"))
+
+    assert len(seen) == 2
+
+
+def test_a_seed_that_is_none_is_an_error(fuzzed: pytest.Pytester) -> None:
+    result = run(fuzzed, "--pachinko-fuzz-seed=today")
+
+    result.stderr.fnmatch_lines(["ERROR: 'today' is not a valid pachinko_fuzz_seed: *, 0 or more"])
+
+
+def test_a_failure_of_a_route_that_is_gone_is_said_to_be_of_none(fuzzed: pytest.Pytester) -> None:
+    run(fuzzed, "-k", "streams").assert_outcomes(failed=1)
+    fuzzed.makepyfile(twice=REPAIRED.replace('template="/"', 'template="/new"'))
+
+    alone = run(fuzzed, "-k", "streams")
+    spread = run(fuzzed, "-k", "streams", "-n", "1")
+
+    for result in (alone, spread):
+        result.assert_outcomes(passed=1)
+        result.stdout.fnmatch_lines(["not played  *streams-*.jsonl: there is no route '/' with *"])
+
+
+def test_that_an_application_is_shared_by_all_streams_is_said(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=TWICE + "\n\napp = create_app()\n")
+
+    result = run(fuzzed, "--pachinko-app=twice:app", "-k", "streams")
+
+    result.stdout.fnmatch_lines(["All streams were played against one application: *"])
+
+
+def test_secrets_of_a_handshake_are_in_no_report_and_no_file(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makeconftest(
+        """
+        def pytest_pachinko_connection(route):
+            return {"headers": {"authorization": "Bearer s3cr3t"}, "cookies": {"sid": "s3cr3t"},
+                    "query": {"token": "s3cr3t"}}
+        """
+    )
+
+    result = run(fuzzed, "-k", "streams")
+
+    assert "s3cr3t" not in result.stdout.str()
+    (path,) = (fuzzed.path / "tests" / "pachinko_failures").iterdir()
+    assert "s3cr3t" not in path.read_text(encoding="utf-8")
+    result.stdout.fnmatch_lines(['        headers={"authorization": "<redacted>"},'])
+
+
+def test_custom_types_are_fuzzed_as_well(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        custom="""
+        from ipaddress import IPv4Address
+        import msgspec
+
+        class Ip(msgspec.Struct, tag="ip"):
+            a: IPv4Address
+
+        async def app(scope, receive, send):
+            assert scope["type"] == "websocket"
+            await receive()
+            await send({"type": "websocket.accept"})
+            while (event := await receive())["type"] == "websocket.receive":
+                if "0.0.0.1" in (event.get("text") or ""):
+                    raise LookupError("nowhere")
+        """
+    )
+    project.makeini(INI.format(app="custom:app") + "pachinko_routes = /ws = custom:Ip\n")
+
+    result = run(project, "--pachinko-fuzz-examples=20")
+
+    assert result.parseoutcomes().get("errors") is None
+    assert "INTERNALERROR" not in result.stdout.str()

@@ -81,7 +81,7 @@ async def test_a_handler_may_expect_that_a_peer_has_left(connect: MemoryTranspor
     async with connect("/") as session:
         await session.send(Tell(guarded=True))
 
-        await session.expect("\"somebody has left\"", "\"news\"")
+        await session.expect('"somebody has left"', '"news"')
 
 
 async def test_a_greeting_to_somebody_who_has_left_is_an_error(connect: MemoryTransport) -> None:
