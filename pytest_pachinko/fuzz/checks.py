@@ -184,8 +184,6 @@ def every_message_is_served(played: Played) -> None:
     Raises:
         CheckFailed: A message was refused, or never handled.
     """
-    if played.stalled is not None:
-        return
     closed = {line for line, _ in _closes(played)}
     for line in played.lines:
         notes = line.trace.notes
@@ -237,13 +235,15 @@ def invalid_frames_change_nothing(played: Played) -> None:
     if _answers(played.again(without)) != expected or _answers(played.again(played.stream)) != got:
         return  # it does not do the same thing twice
     nothing = Trace("nothing")
-    for name in dict.fromkeys([*got, *expected]):
-        mine, other = got.get(name, nothing), expected.get(name, nothing)
-        if mine != other:
-            raise CheckFailed(
-                f"{name}: an invalid frame has changed what comes after it. Expected is what is "
-                "answered without it.\n" + "\n".join(compare(mine, other)[0])
-            )
+    name, mine, other = next(
+        (name, got.get(name, nothing), expected.get(name, nothing))
+        for name in [*got, *expected]
+        if got.get(name, nothing) != expected.get(name, nothing)
+    )
+    raise CheckFailed(
+        f"{name}: an invalid frame has changed what comes after it. Expected is what is "
+        "answered without it.\n" + "\n".join(compare(mine, other)[0])
+    )
 
 
 def replies_are_bounded(played: Played) -> None:

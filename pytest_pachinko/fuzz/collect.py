@@ -433,9 +433,9 @@ class FuzzedPhase(pytest.Function):
     def _shown(self, path: Path | None) -> str:
         """Return how a file is called in messages."""
         here = self.config.invocation_params.dir
-        if path is None:
-            return ""
-        return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+        if path is not None and path.is_relative_to(here):
+            return path.relative_to(here).as_posix()
+        return str(path)
 
 
 @contextmanager

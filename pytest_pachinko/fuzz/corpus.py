@@ -186,7 +186,7 @@ def _to_json(step: Step) -> dict[str, Any]:
             return {"on": step.on, "leave": step.code}
         case Drop():
             return {"on": step.on, "drop": step.after}
-        case Wait():
+        case _:
             return {"wait": step.seconds}
 
 

@@ -318,7 +318,7 @@ class _Play:
                 if peer is not None:
                     await settle()  # what is under way is not counted
                     peer.reader.left = step.after
-            case Leave() | Drop():
+            case _:  # Leave, or Drop at once
                 peer = self._peers.get(step.on)
                 if peer is not None:
                     peer.wire.hang_up(step.code if isinstance(step, Leave) else 1006)

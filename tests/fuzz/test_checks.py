@@ -14,8 +14,8 @@ from msgspec import Struct
 from pytest_pachinko import CheckFailed
 from pytest_pachinko import CHECKS
 from pytest_pachinko import close_codes
-from pytest_pachinko import FromApp
 from pytest_pachinko import Drop
+from pytest_pachinko import FromApp
 from pytest_pachinko import InvalidFrame
 from pytest_pachinko import Leave
 from pytest_pachinko import Open

@@ -136,6 +136,13 @@ def test_a_message_that_no_source_makes_is_shown_as_it_is_on_the_wire():
     assert not imports
 
 
+def test_a_value_that_no_source_makes_is_shown_as_it_is_on_the_wire():
+    assert (
+        literal_of_message(Order(bytearray(b"a")), set())
+        == """'{"type":"order","item":"YQ==","count":1,"marks":[]}'"""
+    )
+
+
 def test_a_time_zone_by_name_is_none_that_source_makes():
     moment = datetime(2024, 2, 29, tzinfo=ZoneInfo("UTC"))
 

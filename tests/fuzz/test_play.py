@@ -7,6 +7,7 @@ from contextvars import ContextVar
 
 import falcon
 import pytest
+from hypothesis import strategies as st
 
 from pytest_pachinko import Accepted
 from pytest_pachinko import Closed
@@ -23,6 +24,7 @@ from pytest_pachinko import Send
 from pytest_pachinko import Stream
 from pytest_pachinko import ToApp
 from pytest_pachinko import Wait
+from pytest_pachinko.strategies import register_type
 from tests.fuzz.chatty import Said
 from tests.fuzz.chatty import Say
 
@@ -348,3 +350,24 @@ def test_what_the_lifespan_leaves_running_is_ended(chatty):
     play(app, "/chat", [])
 
     assert tasks[0].cancelled()
+
+
+def test_a_type_that_nobody_knows_is_an_error_that_says_what_to_write(chatty):
+    class Thing:
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"strategies.register_type\(Thing, ...\)"):
+        play(chatty(), "/chat", [{"type": "say", "text": Thing()}])
+
+
+def test_a_registered_type_crosses_the_wire_as_is_said(chatty):
+    class Word:
+        pass
+
+    class LoudWord(Word):
+        pass
+
+    register_type(Word, st.builds(Word), encode=lambda word: "word")
+    trace = play(chatty(), "/chat", [{"type": "say", "text": LoudWord()}])
+
+    assert FromApp(Said("word")) in trace

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
+from pytest_pachinko import FromApp
 from pytest_pachinko import LeftBehind
 from pytest_pachinko import PachinkoUsageError
 from pytest_pachinko.stateful import initialize
@@ -56,6 +57,7 @@ def test_rules_may_be_async_and_share_sessions():
         @invariant()
         async def nothing_is_lost(self):
             assert self.heard == self.said
+            assert self.trace.count(FromApp(Said)) == len(self.said)
 
     run(Machine)
 

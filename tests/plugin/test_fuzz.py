@@ -724,3 +724,22 @@ def test_custom_types_are_fuzzed_as_well(project: pytest.Pytester) -> None:
 
     assert result.parseoutcomes().get("errors") is None
     assert "INTERNALERROR" not in result.stdout.str()
+
+
+def test_files_elsewhere_are_named_in_full(fuzzed: pytest.Pytester) -> None:
+    below = fuzzed.mkdir("below")
+    (below / "test_it.py").write_text("def test_it(): pass")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(below)
+        result = run(
+            fuzzed,
+            "--rootdir",
+            str(fuzzed.path),
+            "-c",
+            str(fuzzed.path / "tox.ini"),
+            "-k",
+            "streams",
+        )
+
+    result.stdout.fnmatch_lines([f"found  {fuzzed.path}/tests/pachinko_failures/streams-*"])

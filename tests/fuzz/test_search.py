@@ -1,0 +1,92 @@
+"""Looking for streams with which something goes wrong, phase by phase."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from pytest_pachinko import Send
+from pytest_pachinko import Stream
+from pytest_pachinko.fuzz import search as module
+from pytest_pachinko.fuzz.corpus import Failure
+from pytest_pachinko.fuzz.phases import PHASES
+from pytest_pachinko.fuzz.phases import run_phase
+from pytest_pachinko.fuzz.phases import Target
+from pytest_pachinko.fuzz.search import Search
+from pytest_pachinko.fuzz.search import search
+from pytest_pachinko.routes import routes_of
+from pytest_pachinko.strategies import message_streams
+from tests.fuzz.chatty import make
+from tests.fuzz.chatty import Say
+from tests.fuzz.planted import Buy
+from tests.fuzz.planted import off_by_one
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_from_before():
+    settings.register_profile("fresh", database=None)
+    settings.load_profile("fresh")
+    yield
+    settings.load_profile("default")
+
+
+def target(app: Any) -> Target:
+    made = app() if app is not make else make()
+    return Target(app, routes_of(made))
+
+
+def test_a_search_ends_when_its_time_is_over(monkeypatch):
+    monkeypatch.setattr(module, "ROUND", 1)
+    plan = Search("time", 0, examples=1, seconds=0.05)
+
+    assert search(plan, message_streams(Say), lambda stream: None) is None
+    assert plan.tried > 1
+
+
+def test_a_search_tells_of_its_progress():
+    told = []
+    plan = Search("progress", 0, examples=7, progress=lambda: told.append(1))
+    search(plan, message_streams(Say), lambda stream: None)
+
+    assert len(told) == plan.tried == 7
+
+
+def test_streams_that_cannot_be_drawn_are_an_error_of_their_own():
+    def refuse(_: Any) -> Any:
+        raise OSError("cannot be drawn")
+
+    broken = st.integers().map(refuse)
+
+    with pytest.raises(OSError, match="cannot be drawn"):
+        search(Search("broken", 0, examples=5), broken, lambda stream: None)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_nothing_is_found_where_nothing_is_wrong(phase):
+    outcome = run_phase(target(make), phase, Search(phase, 0, examples=30))
+
+    assert outcome.found is None
+    assert outcome.tried > 0
+
+
+def test_what_a_boundary_shows_is_left_without_the_rest():
+    outcome = run_phase(target(off_by_one), "boundaries", Search("b", 0, examples=1))
+
+    assert outcome.found is not None
+    (step,) = outcome.found.stream
+    assert step.message["amount"] == 1000
+
+
+def test_failures_of_earlier_runs_are_played_first():
+    bad = Failure("/chat", None, "streams", "", Stream([Send(Buy("0", 1000))]))
+    good = Failure("/chat", None, "streams", "", Stream([Send(Buy("0", 1))]))
+    plan = Search("known", 0, examples=100)
+
+    outcome = run_phase(target(off_by_one), "streams", plan, [good, bad, bad])
+
+    assert outcome.fixed == [good]
+    assert outcome.failing is bad
+    assert outcome.tried == 3
