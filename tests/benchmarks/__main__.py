@@ -20,7 +20,18 @@ from tests.benchmarks import trace_cases
 from tests.benchmarks.measure import measure
 from tests.benchmarks.toolkits import find_toolkits
 
-GROUPS = ("echo", "idle", "open", "lockstep", "burst", "clock", "live", "trace", "strategies")
+GROUPS = (
+    "echo",
+    "idle",
+    "open",
+    "lockstep",
+    "burst",
+    "clock",
+    "live",
+    "trace",
+    "strategies",
+    "play",
+)
 
 _PATIENCE = 60.0  # seconds for one round of one group
 

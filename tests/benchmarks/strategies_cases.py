@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from functools import partial
 from typing import Annotated
+from typing import Any
 from typing import TYPE_CHECKING
 
+import falcon.asgi
 import msgspec
 from hypothesis import given
 from hypothesis import HealthCheck
 from hypothesis import Phase
+from hypothesis import seed
 from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from falcon_pachinko import install
+from falcon_pachinko import WebSocketResource
+from falcon_pachinko import WebSocketRouter
+from pytest_pachinko import play
+from pytest_pachinko.strategies import message_streams
 from pytest_pachinko.strategies import tagged_messages
 from pytest_pachinko.strategies import wire_messages
 from tests.benchmarks.measure import Group
@@ -68,7 +77,13 @@ def groups(*, quick: bool) -> dict[str, Group]:
     """Return the group that compares the strategies."""
     examples = 20 if quick else EXAMPLES
 
-    def draw(strategy: SearchStrategy[object]) -> float:
+    seeds = {}  # how many rounds each contender had: all draw the same
+
+    def draw(strategy: SearchStrategy[object], attempt: Any = None) -> float:
+        key = (strategy, attempt)
+        seeds[key] = seeds.get(key, 0) + 1
+
+        @seed(seeds[key])
         @settings(
             database=None,
             deadline=None,
@@ -77,15 +92,32 @@ def groups(*, quick: bool) -> dict[str, Group]:
             suppress_health_check=list(HealthCheck),
         )
         @given(strategy)
-        def examine(_: object) -> None:
-            pass
+        def examine(value: object) -> None:
+            if attempt is not None:
+                attempt(value)
 
         with Stopwatch() as watch:
             examine()
         return watch.seconds / examples
 
     by_hand = _by_hand()
+    app = _app()
+    streams = message_streams(UNION, connections=2)
     return {
+        "play": Group(
+            "play",
+            "an example of a stream, by itself and played against a Falcon app",
+            {
+                "drawn": lambda: draw(streams),
+                "drawn and played": lambda: draw(streams, partial(play, app, "/")),
+                "drawn and played, a new app each time": lambda: draw(
+                    streams, partial(play, _app, "/")
+                ),
+            },
+            "drawn",
+            higher_is_better=False,
+            targets={"drawn and played": "<= 1.5"},
+        ),
         "strategies": Group(
             "strategies",
             "an example of a union of five messages",
@@ -97,8 +129,28 @@ def groups(*, quick: bool) -> dict[str, Group]:
             BY_HAND,
             higher_is_better=True,
             targets={"tagged_messages": ">= 0.9"},
-        )
+        ),
     }
+
+
+class _Answer(WebSocketResource):
+    schema = UNION
+
+    async def on_connect(self, req: Any, ws: Any) -> bool:
+        return True
+
+    async def _answer(self, ws: Any, message: Any) -> None:
+        await self.send(message)
+
+    on_join = on_say = on_rate = on_count = on_paint = _answer
+
+
+def _app() -> falcon.asgi.App:
+    router = WebSocketRouter()
+    router.add_route("/", _Answer)
+    app = falcon.asgi.App()
+    install(app, router)
+    return app
 
 
 def _by_hand() -> SearchStrategy[object]:
