@@ -108,7 +108,15 @@ class LeftBehind(ApplicationFailure):
 
 
 class CheckFailed(ApplicationFailure):
-    """Something that holds for every application does not hold for this one."""
+    """Something that holds for every application does not hold for this one.
+
+    Attributes:
+        at: The connection and the index of the event at which that shows, if there is one.
+    """
+
+    def __init__(self, message: str, at: tuple[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.at = at
 
 
 class LifespanFailed(ApplicationFailure):

@@ -22,6 +22,9 @@ __all__ = ["MARKER", "NODE_ID", "SOURCES", "Hooks", "flag", "marked", "option", 
 SOURCES = pytest.StashKey["list[Any]"]()
 """What a test has opened sessions with: each with the attribute ``traces``."""
 
+WRONG = pytest.StashKey["tuple[str, int]"]()
+"""The connection and the event at which a test has failed."""
+
 NODE_ID = pytest.StashKey[str]()
 """The name of a test, before pytest-xdist adds its group."""
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from falcon_pachinko import conversation
 from falcon_pachinko.conversation import Conversation
@@ -48,11 +49,13 @@ class Notes(list[Note]):
 
     Attributes:
         resource: The class of the resource that served it.
+        served_by: Refers to that resource for as long as somebody keeps it.
     """
 
-    def __init__(self, resource: type) -> None:
+    def __init__(self, resource: Any) -> None:
         super().__init__()
-        self.resource = resource
+        self.resource: type = type(resource)
+        self.served_by: ref[Any] = ref(resource)
 
 
 class _Handlers(dict[type, str]):
@@ -103,7 +106,7 @@ class _Observed(Conversation):
         resource: Any = self._resource
         dispatch: Dispatch = type(resource)._dispatch
         decode = dispatch.decode
-        notes = self._notes = trace.notes = Notes(type(resource))
+        notes = self._notes = trace.notes = Notes(resource)
         handlers = _Handlers(dispatch.handlers, notes, hooked=bool(self._hooks))
         if self._hooks:
             self._hooks = [*self._hooks, handlers]

@@ -21,6 +21,7 @@ from pytest_pachinko.items import MARKER
 from pytest_pachinko.items import option
 from pytest_pachinko.items import SOURCES
 from pytest_pachinko.items import traces_of
+from pytest_pachinko.items import WRONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from pytest_pachinko.live import LiveServer
     from pytest_pachinko.memory import MemoryTransport
     from pytest_pachinko.simulator import WebSocketSimulator
-
-_WRONG = pytest.StashKey["tuple[str, int]"]()  # the event at which the last comparison failed
 
 _TURN = pytest.StashKey[str]()  # on which transport a test runs that runs on both
 
@@ -579,7 +578,7 @@ def _runner(request: pytest.FixtureRequest) -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Forget at which event the test before has failed."""
-    item.config.stash[_WRONG] = ("", -1)
+    item.config.stash[WRONG] = ("", -1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -596,7 +595,7 @@ def pytest_runtest_makereport(
         if traces:
             names = ", ".join(trace.connection for trace in traces[:_NAMED])
             more = f" and {len(traces) - _NAMED} more" if len(traces) > _NAMED else ""
-            wrong = item.config.stash.get(_WRONG, None)
+            wrong = item.config.stash.get(WRONG, None)
             lines = conversation(merged(trace.named() for trace in traces), _SECTION_LINES, wrong)
             report.sections.append((f"WebSocket trace of {names}{more}", "\n".join(lines)))
     return report
@@ -622,7 +621,7 @@ def pytest_assertrepr_compare(
 
     lines, wrong = compare(left, right)
     if wrong is not None:
-        config.stash[_WRONG] = (left.connection, wrong)
+        config.stash[WRONG] = (left.connection, wrong)
     return lines
 
 

@@ -11,6 +11,7 @@ done wrong. ``CHECKS`` are those that ``play`` applies; a project adds its own::
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ __all__ = [
     "CHECKS",
     "Check",
     "close_codes",
+    "connections_are_forgotten",
     "every_message_is_served",
     "invalid_frames_are_refused",
     "invalid_frames_change_nothing",
@@ -59,6 +61,9 @@ Check = Callable[["Played"], None]
 
 MOST_FRAMES = 1_000
 """How many frames an application may send for each step of its peers, to each of them."""
+
+MANY = 10
+"""How many connections there are before what is kept of them is looked at."""
 
 MOST_BYTES = 1024 * 1024
 """How many bytes an application may send for each step of its peers, to each of them."""
@@ -113,7 +118,8 @@ def only_what_emits_declares(played: Played) -> None:
             except UNDECODABLE as error:
                 raise CheckFailed(
                     f"{line.trace.connection}: the application has sent what its emits does "
-                    f"not declare: {error}\n  [{number}] {describe(line.trace[number])}"
+                    f"not declare: {error}\n  [{number}] {describe(line.trace[number])}",
+                    (line.trace.connection, number),
                 ) from None
 
 
@@ -167,12 +173,14 @@ def invalid_frames_are_refused(played: Played) -> None:
         CheckFailed: A handler was called with one.
     """
     for line in played.lines:
-        for message, note in zip(line.sent, line.trace.notes or (), strict=False):
+        seen = zip(line.sent, line.trace.notes or (), strict=False)
+        for number, (message, note) in enumerate(seen):
             if isinstance(message, InvalidFrame) and note.error is None:
                 raise CheckFailed(
                     f"{line.trace.connection}: {message.path or 'a frame'} {message.operator} was "
                     f"ACCEPTED: {note.handler or 'on_unhandled'} was called with "
-                    f"{shorten(message.raw)}\n  expected: {message.error}"
+                    f"{shorten(message.raw)}\n  expected: {message.error}",
+                    _place_of(line, number),
                 )
 
 
@@ -193,14 +201,16 @@ def every_message_is_served(played: Played) -> None:
             if number >= len(notes):
                 raise CheckFailed(
                     f"{line.trace.connection}: the application has never looked at "
-                    f"{shorten(frame_of(message))}"
+                    f"{shorten(frame_of(message))}",
+                    _place_of(line, number),
                 )
             error = notes[number].error
             if error is not None and not isinstance(message, InvalidFrame | str | bytes):
                 raise CheckFailed(
                     f"{line.trace.connection}: the application has refused "
                     f"{shorten(frame_of(message))}\n  {error}\n"
-                    "Hint: the stream was drawn from another schema than the resource's?"
+                    "Hint: the stream was drawn from another schema than the resource's?",
+                    _place_of(line, number),
                 )
 
 
@@ -264,6 +274,30 @@ def replies_are_bounded(played: Played) -> None:
             )
 
 
+def connections_are_forgotten(played: Played) -> None:
+    """What the application keeps does not grow with each connection that has ended.
+
+    It looks at plays with ``MANY`` connections or more, to our resources: if all of these are kept,
+    the next ones will be too.
+
+    Raises:
+        CheckFailed: Something still refers to each of the resources.
+    """
+    notes = [line.trace.notes for line in played.lines]
+    served = [each.served_by for each in notes if each is not None]
+    if len(served) < MANY:
+        return
+    gc.collect()  # a resource and its conversation know each other
+    kept = [resource for each in served if (resource := each()) is not None]
+    if len(kept) == len(served):
+        holders = {type(each).__name__ for each in gc.get_referrers(kept[0]) if each is not kept}
+        raise CheckFailed(
+            f"The memory grows with each connection: {len(kept)} have ended, and all of their "
+            f"{type(kept[0]).__name__}s are still referred to, by: "
+            f"{', '.join(sorted(holders - {'frame'}))}."
+        )
+
+
 CHECKS: list[Check] = [
     no_exception,
     no_stall,
@@ -274,6 +308,7 @@ CHECKS: list[Check] = [
     invalid_frames_change_nothing,
     legal_close_codes,
     replies_are_bounded,
+    connections_are_forgotten,
 ]
 """The checks that ``play`` applies if it is given no others."""
 
@@ -310,6 +345,16 @@ def _frames_from_app(line: Line) -> Iterator[tuple[int, str | bytes]]:
     for number, (direction, kind, payload, _, _) in enumerate(line.trace._records):
         if direction == "from_app" and kind in ("text", "bytes"):
             yield number, payload
+
+
+def _place_of(line: Line, number: int) -> tuple[str, int]:
+    """Return where in the trace a frame to the application is, by its number."""
+    places = [
+        at
+        for at, (direction, kind, _, _, _) in enumerate(line.trace._records)
+        if direction == "to_app" and kind in ("text", "bytes")
+    ]
+    return line.trace.connection, places[number]
 
 
 def _closes(played: Played) -> list[tuple[Line, int]]:

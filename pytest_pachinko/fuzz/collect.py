@@ -28,11 +28,13 @@ from pytest_pachinko.fuzz.phases import run_phase
 from pytest_pachinko.fuzz.phases import Target
 from pytest_pachinko.fuzz.reproducer import explanation
 from pytest_pachinko.fuzz.reproducer import headline
+from pytest_pachinko.fuzz.reproducer import place_of
 from pytest_pachinko.fuzz.reproducer import reproducer
 from pytest_pachinko.fuzz.search import Search
 from pytest_pachinko.fuzz.search import stable_seed
 from pytest_pachinko.items import option
 from pytest_pachinko.items import SOURCES
+from pytest_pachinko.items import WRONG
 from pytest_pachinko.routes import DECLARED
 from pytest_pachinko.routes import Route
 from pytest_pachinko.routes import routes_of
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_pachinko.fuzz.phases import Outcome
+    from pytest_pachinko.fuzz.search import Found
 
 __all__ = ["configure"]
 
@@ -404,9 +407,7 @@ class FuzzedPhase(pytest.Function):
             path = save(self._node.fuzzing.directory, failure)
             how = "has the stream, and is played first from here on"
         lines.append(f"found  {self._shown(path)} ({error})")
-        with suppress(Exception):  # it may not even start
-            played = target.play(found.stream)  # once more, for its logs and traces
-            self.stash[SOURCES][0].traces[:] = [line.trace for line in played.lines]
+        self._show(target, found)
         stream, handshake = target.spelled_out(found.stream)
         source = reproducer(
             stream,
@@ -418,6 +419,21 @@ class FuzzedPhase(pytest.Function):
         self.stash[_SAID]["source"] = source
         shared = "" if is_factory(target.app) else SHARED
         raise _Found(f"{explanation(found, route.schema)}\n{shared}\n{self._shown(path)} {how}.")
+
+    def _show(self, target: Target, found: Found) -> None:
+        """Play a stream once more, for its logs and traces, and mark where it goes wrong."""
+        traces = self.stash[SOURCES][0].traces
+        with suppress(Exception):  # it may not even start
+            played = target.play(found.stream)
+            traces += [line.trace for line in played.lines]
+            for check in target.checks:
+                try:
+                    check(played)
+                except Exception as error:  # noqa: BLE001 - as it was raised before
+                    place = place_of(error, played)
+                    if place is not None:
+                        self.config.stash[WRONG] = place
+                    return
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
         """Return what to show of a failure: not where in the toolkit it was raised."""

@@ -3,7 +3,8 @@
 ==========  ==================================================================================
 phase       streams
 ==========  ==================================================================================
-examples    each message by itself and after each other; the examples of the schema
+examples    each message by itself and after each other; the examples of the schema; many
+            connections, one after another
 boundaries  each limit of the schema, exactly on it and just beyond, before a valid message
 streams     of valid messages, on several connections
 invalid     each kind of invalid frame, between valid messages; then many of them
@@ -24,6 +25,8 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 from functools import cached_property
+from itertools import cycle
+from itertools import islice
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -33,6 +36,7 @@ import msgspec
 
 from pytest_pachinko.fuzz.checks import Check
 from pytest_pachinko.fuzz.checks import CHECKS
+from pytest_pachinko.fuzz.checks import MANY
 from pytest_pachinko.fuzz.played import Handshake
 from pytest_pachinko.fuzz.played import Played
 from pytest_pachinko.fuzz.played import run
@@ -48,6 +52,7 @@ from pytest_pachinko.strategies.messages import simplest_messages
 from pytest_pachinko.strategies.streams import Options
 from pytest_pachinko.strategies.streams import route_streams
 from pytest_pachinko.stream import InvalidFrame
+from pytest_pachinko.stream import Leave
 from pytest_pachinko.stream import Peer
 from pytest_pachinko.stream import Send
 from pytest_pachinko.stream import Stream
@@ -258,6 +263,9 @@ def _examples(target: Target) -> Iterator[Stream]:
     pairs = [(a, b) for a in simplest for b in simplest]
     for first, second in pairs[:PAIRS]:
         yield Stream([first, second], peers)
+    yield Stream(
+        [step for each in islice(cycle(simplest), MANY) for step in (Send(each), Leave())], peers
+    )
 
 
 def _boundaries(target: Target) -> Iterator[Stream]:

@@ -81,7 +81,7 @@ def play(
         try:
             check(played)
         except Exception as error:
-            for note in report(played, check):
+            for note in report(played, check, error):
                 error.add_note(note)
             raise
     return played.trace

@@ -147,6 +147,7 @@ class Played:
         windows: From when to when the application dealt with an invalid frame, in the order of
             events of all connections: pairs of an order.
         lifespan: Whether the application's lifespan was run.
+        app: The application.
         again: Plays another stream against the application, or against another one if there is
             a factory.
     """
@@ -159,6 +160,7 @@ class Played:
     stalled: str | None = None
     windows: list[tuple[int, int]] = field(default_factory=list)
     lifespan: bool = True
+    app: Any = None
 
 
 def run(
@@ -195,6 +197,7 @@ def run(
     played = Played(stream, handshake, again, lifespan=lifespan)
     made = app() if _is_factory(app) else app
     with observing():
+        played.app = made
         copy_context().run(_run_in_loop, _Play(played, made, lifespan, timeout), timeout)
     collect(line.trace for line in played.lines)
     answers = {

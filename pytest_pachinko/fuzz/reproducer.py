@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pytest_pachinko.stream import Step
     from pytest_pachinko.stream import Stream
 
-__all__ = ["explanation", "headline", "report", "reproducer"]
+__all__ = ["explanation", "headline", "place_of", "report", "reproducer"]
 
 FLAKY = (
     "A stream with which that has happened, but not each time: the application depends on something "
@@ -81,14 +81,26 @@ def explanation(found: Found, schema: Any = None) -> str:
     return "\n".join([*lines, *(steps or ["  (no step: a connection that is only opened)"])])
 
 
-def report(played: Played, check: Check) -> list[str]:
+def place_of(error: BaseException, played: Played) -> tuple[str, int] | None:
+    """Return the connection and the index of the event at which something went wrong."""
+    for line in played.lines:
+        if any(error is each for each in line.failures):
+            # What it was told last: that is what it has failed by, mostly.
+            told = [event.index for event in line.trace if event.direction == "to_app"]
+            frames = [at for at in told if line.trace[at].kind in ("text", "bytes")]
+            return line.trace.connection, (frames or [0])[-1]
+    return getattr(error, "at", None)
+
+
+def report(played: Played, check: Check, error: BaseException) -> list[str]:
     """Return what to say of a play that failed, in paragraphs.
 
     Args:
         played: What came of it.
         check: What does not hold.
+        error: What the check has raised.
     """
-    events = "\n".join(conversation(played.trace, LINES))
+    events = "\n".join(conversation(played.trace, LINES, place_of(error, played)))
     source = reproducer(played.stream, played.handshake, check=check, lifespan=played.lifespan)
     return [f"What crossed the wire:\n{events}", f"A test that does it again:\n\n{source}"]
 

@@ -290,6 +290,31 @@ def test_a_connection_that_only_an_invalid_frame_opens_is_there_in_both(chatty):
     play(app, "/chat", [Open(1), Send(BROKEN, on=2), Send(Say("hi"), on=1)])
 
 
+def test_a_resource_that_is_kept_after_its_connection_is_a_finding(chatty):
+    everybody = []
+
+    async def on_connect(self, req, ws):
+        everybody.append(self)
+        return True
+
+    stream = [step for _ in range(10) for step in (Open(), Leave())]
+    with pytest.raises(
+        CheckFailed, match=r"10 have ended(?s:.*)Chattys are still(?s:.*)by: .*list"
+    ):
+        play(chatty(on_connect=on_connect), "/chat", stream)
+    play(chatty(), "/chat", stream)
+
+
+def test_the_event_at_which_it_goes_wrong_is_marked(chatty):
+    async def on_say(self, ws, message):
+        await self.send(message if message.text == "b" else Said(message.text))
+
+    with pytest.raises(CheckFailed) as caught:
+        play(chatty(on_say), "/chat", [Say("a"), Say("b")])
+
+    assert '> [4] ← text {"type":"say","text":"b"}' in caught.value.__notes__[0]
+
+
 def test_too_many_frames_for_one_message_are_a_finding(chatty):
     async def on_say(self, ws, message):
         for _ in range(1_500):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import fakeredis
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.database import DirectoryBasedExampleDatabase
+from hypothesis.extra.redis import RedisExampleDatabase
 
 from pytest_pachinko import Send
 from pytest_pachinko import Stream
@@ -90,3 +93,26 @@ def test_failures_of_earlier_runs_are_played_first():
     assert outcome.fixed == [good]
     assert outcome.failing is bad
     assert outcome.tried == 3
+
+
+@pytest.mark.parametrize("kind", ["directory", "redis"])
+def test_what_one_search_has_found_another_one_tries_first(kind, tmp_path):
+    database = (
+        DirectoryBasedExampleDatabase(tmp_path)
+        if kind == "directory"
+        else RedisExampleDatabase(fakeredis.FakeRedis())
+    )
+    settings.register_profile("shared", database=database)
+    settings.load_profile("shared")
+
+    def fail(stream: Stream) -> None:
+        assert not any(isinstance(step, Send) and step.message.text for step in stream)
+
+    streams = message_streams(Say)
+    first = search(Search("shared", 0, examples=200), streams, fail)
+    plan = Search("shared", 1, examples=1)
+    second = search(plan, streams, fail)
+
+    assert first is not None
+    assert second is not None
+    assert second.stream == first.stream
