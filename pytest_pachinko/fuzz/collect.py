@@ -366,6 +366,8 @@ class FuzzedPhase(pytest.Function):
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         if reporter is None or hasattr(self.config, "workerinput"):
             return None
+        if not (self._seconds() or reporter.isatty or self.config.option.verbose > 0):
+            return None  # a run that nobody looks at, and that does not last
         capture = self.config.pluginmanager.getplugin("capturemanager")
         started = last = time.monotonic()
         count = 0

@@ -85,10 +85,8 @@ def place_of(error: BaseException, played: Played) -> tuple[str, int] | None:
     """Return the connection and the index of the event at which something went wrong."""
     for line in played.lines:
         if any(error is each for each in line.failures):
-            # What it was told last: that is what it has failed by, mostly.
-            told = [event.index for event in line.trace if event.direction == "to_app"]
-            frames = [at for at in told if line.trace[at].kind in ("text", "bytes")]
-            return line.trace.connection, (frames or [0])[-1]
+            raised = [event.index for event in line.trace if event.kind == "raised"]
+            return line.trace.connection, (raised or [0])[0]
     return getattr(error, "at", None)
 
 
@@ -125,7 +123,8 @@ def reproducer(
         lifespan: Whether to run the application's lifespan.
     """
     imports: Imports = {("pytest_pachinko", "play")}
-    single = not stream.peers and all(
+    shown = stream.peers if any(peer != Peer() for peer in stream.peers) else []
+    single = not shown and all(
         isinstance(step, Send) and step.on == 1 and step.turns is None for step in stream
     )
     if single:
@@ -137,7 +136,7 @@ def reproducer(
     lines = _call("[", steps, "]")
     if not single:
         imports.add(("pytest_pachinko", "Stream"))
-        peers = [_peer(peer, imports) for peer in stream.peers]
+        peers = [_peer(peer, imports) for peer in shown]
         if peers:
             lines[-1] += ","
             lines += _call("peers=[", peers, "],")

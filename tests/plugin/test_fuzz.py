@@ -141,7 +141,7 @@ def test_the_report_has_the_trace_and_a_test_that_does_it_again(fuzzed: pytest.P
             '  Send(Say(text=""))',
             "*WebSocket trace of c1*",
             '  [[]1] → text {"type":"say","text":""}',
-            "  [[]*] ! raised LookupError: said before",
+            "> [[]*] ! raised LookupError: said before",
             "*A test that does it again*",
             "    stream = [[]",
             '        Say(text=""),',
@@ -245,10 +245,12 @@ def test_what_takes_long_says_how_far_it_is(fuzzed: pytest.Pytester) -> None:
         """
     )
 
-    result = run(fuzzed, "-k", "examples")
-    without_capture = run(fuzzed, "-k", "examples", "-s")
+    result = run(fuzzed, "-k", "examples", "-v")
+    quiet = run(fuzzed, "-k", "examples")
+    without_capture = run(fuzzed, "-k", "examples", "-s", "-v")
 
     result.stdout.fnmatch_lines(["fuzz::/::examples: 1 streams in 0 s"])
+    quiet.stdout.no_fnmatch_line("* streams in *")
     assert without_capture.ret == 0
 
 
