@@ -94,7 +94,7 @@ async def serve(
         if conversation.is_of_another(error):
             raise PeerLeftError(
                 f"{type(resource).__name__}: a handler has sent to another connection, whose peer "
-                f"had left ({error}).\n"
+                f"had left ({error.code}).\n"
                 "Hint: except falcon.WebSocketDisconnected where others are sent to."
             ) from error
     except falcon.HTTPError as error:

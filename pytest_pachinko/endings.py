@@ -13,5 +13,7 @@ def is_ordinary_end(error: BaseException) -> bool:
     """Return whether an exception only says that the peer has left, or refuses it."""
     if isinstance(error, falcon.HTTPError | falcon.HTTPStatus):
         return True
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_ordinary_end, error.exceptions))
     # Falcon, Starlette, Litestar and uvicorn: each has a class of its own with such a name.
     return any(cls.__name__ in _ENDS for cls in type(error).__mro__)

@@ -71,5 +71,5 @@ def encode_headers(headers: HeaderSource | None) -> list[tuple[bytes, bytes]]:
         ) from error
     for name, value in encoded:
         if b"\n" in name + value or b"\r" in name + value or b"\0" in name + value:
-            raise PachinkoUsageError(f"The header {name!r}: {value!r} contains a line break.")
+            raise PachinkoUsageError(f"The header {name.decode()!r} contains a line break.")
     return encoded

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pytest_pachinko.fuzz.checks import Check
     from pytest_pachinko.routes import Route
     from pytest_pachinko.trace.record import Trace
@@ -88,13 +86,11 @@ class Hooks:
         """
 
     @pytest.hookspec
-    def pytest_pachinko_checks(self, route: Route) -> Sequence[Check] | None:
-        """Add checks to those that ``--pachinko-fuzz`` makes.
+    def pytest_pachinko_checks(self, route: Route, checks: list[Check]) -> None:
+        """Add to the checks that ``--pachinko-fuzz`` makes, or leave some out.
 
         Args:
             route: The route.
-
-        Returns:
-            Functions of a ``Played``, each of which raises an ``AssertionError`` if it does not
-            hold.
+            checks: The checks, to be changed in place: functions of a ``Played``, each of which
+                raises an ``AssertionError`` if it does not hold.
         """

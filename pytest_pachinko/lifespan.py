@@ -36,6 +36,7 @@ class Lifespan:
 
     Attributes:
         state: What the application left for its connections; each gets a copy.
+        belongings: The tasks that it has started.
     """
 
     def __init__(self, app: Callable[..., Any]) -> None:
@@ -44,6 +45,7 @@ class Lifespan:
         self._answer: asyncio.Future[dict[str, Any] | None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._supported = False
+        self.belongings = Belongings()
         self.state: dict[str, Any] = {}
 
     async def start(self) -> None:
@@ -60,7 +62,7 @@ class Lifespan:
         }
         # Asked first: the application may answer while it is being started.
         answer = self._ask("startup")
-        self._task = Belongings().start(
+        self._task = self.belongings.start(
             self._app(scope, self._events.get, self._send), "lifespan of the application", loop
         )
         self._task.add_done_callback(self._returned)

@@ -49,6 +49,7 @@ class Notes(list[Note]):
 
     Attributes:
         resource: The class of the resource that served it.
+        refusing: How many invalid frames it deals with at the moment.
         served_by: Refers to that resource for as long as somebody keeps it.
     """
 
@@ -56,6 +57,7 @@ class Notes(list[Note]):
         super().__init__()
         self.resource: type = type(resource)
         self.served_by: ref[Any] = ref(resource)
+        self.refusing = 0
 
 
 class _Handlers(dict[type, str]):
@@ -125,7 +127,10 @@ class _Observed(Conversation):
             # that of noted() is none.
             traceback: Any = error.__traceback__
             traceback.tb_next = traceback.tb_next.tb_next
+            self._notes.refusing += 1
         await super()._invalid(dispatch, frame, error)
+        if self._notes is not None:
+            self._notes.refusing -= 1
 
 
 class _Switch:

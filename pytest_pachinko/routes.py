@@ -97,7 +97,7 @@ class Route:
     @property
     def name(self) -> str:
         """What the route is called: its path, and its subprotocol if it has one."""
-        return self.path if self.subprotocol is None else f"{self.path}[{self.subprotocol}]"
+        return self.path if self.subprotocol is None else f"{self.path} {self.subprotocol}"
 
 
 def routes_of(app: Any) -> list[Route]:

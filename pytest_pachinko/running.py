@@ -68,6 +68,10 @@ class Running:
             self._cleanup.close()
             raise
 
+    def failures(self) -> list[BaseException]:
+        """Return what tasks of the lifespan have raised, and nobody has seen."""
+        return [] if self._lifespan is None else self._lifespan.belongings.hand_over(None)
+
     async def stop(self) -> None:
         """Run the shutdown.
 

@@ -76,6 +76,8 @@ def places_in(error: BaseException) -> list[str]:
         if not traceback.tb_frame.f_code.co_filename.startswith(_INSTALLED):
             places.append(_place(traceback.tb_frame, traceback.tb_lineno))
         traceback = traceback.tb_next
+    if not places and error.__cause__ is not None:
+        return places_in(error.__cause__)
     return places
 
 

@@ -17,11 +17,13 @@ from pytest_pachinko.application import is_factory
 from pytest_pachinko.clock.control import loop_factory
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.fuzz.played import close_loop
+from pytest_pachinko.fuzz.reproducer import LINES
 from pytest_pachinko.memory import MemoryTransport
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.strategies.messages import tagged_messages
 from pytest_pachinko.strategies.types import annotation_of
 from pytest_pachinko.strategies.types import variants
+from pytest_pachinko.trace.explain import conversation
 from pytest_pachinko.trace.record import merged
 
 if TYPE_CHECKING:
@@ -173,7 +175,13 @@ class WebSocketStateMachine(stateful.RuleBasedStateMachine):
         Raises:
             Exception: What it raises, or the application has raised.
         """
-        return self._context.run(self._loop.run_until_complete, self._step(coroutine))
+        try:
+            return self._context.run(self._loop.run_until_complete, self._step(coroutine))
+        except Exception as error:
+            lines = conversation(self.trace, LINES)
+            if lines:
+                error.add_note("\n".join(["What crossed the wire:", *lines]))
+            raise
 
     async def _step(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         result = await coroutine

@@ -507,9 +507,10 @@ class Timer(asyncio.TimerHandle):
 class Selector:
     """Stands in front of a loop's selector and asks the clock what to do when it is idle."""
 
-    __slots__ = ("_clock", "_inside", "_loop", "real")
+    __slots__ = ("_clock", "_inside", "_loop", "real", "selects")
 
     def __init__(self, loop: Any, clock: Clock) -> None:
+        self.selects = 0  # how often the loop had its turn
         self.real: Any = None
         self._inside: set[Any] = set()  # the descriptors that no outside can reach
         self._loop = loop
@@ -526,6 +527,7 @@ class Selector:
 
     def select(self, timeout: float | None = None) -> Any:
         """Return what happened outside; in the place of the real selector's."""
+        self.selects += 1
         clock = self._clock
         loop = self._loop
         if clock.poked or clock.watched or not clock.users or loop._signal_handlers:

@@ -57,6 +57,12 @@ SHARED = (
     "Hint: let pachinko_app name a function that makes one.\n"
 )
 
+LOOPS = (
+    "Each stream has an event loop of its own, and something of the application belongs to another.\n"
+    "Hint: make queues, locks and the like in the function that makes the application, or in its "
+    "lifespan.\n"
+)
+
 _KEYS = {"cookies", "headers", "params", "query"}
 
 _SAID = pytest.StashKey[dict[str, Any]]()  # what an item has to say in the summary
@@ -90,6 +96,7 @@ class _Fuzzing:
         self.declared: Any = None  # one that is made, for its routes
         self.routes: list[Route] = []
         self.place = _place(config)
+        self.is_added = False
         self.lines: list[str] = []
         self.idle: list[str] = []  # what is said of failures that are of no route
         self.tried = 0
@@ -125,8 +132,12 @@ class _Fuzzing:
         There the fixtures and hooks of the directory's ``conftest.py`` hold for it.
         """
         report = yield
-        if self.place == collector.path and isinstance(collector, pytest.Directory):
-            self.place = None
+        if (
+            not self.is_added
+            and isinstance(collector, pytest.Directory)
+            and collector.path.resolve() == self.place
+        ):
+            self.is_added = True
             nodeid = "fuzz" if collector.nodeid in ("", ".") else f"{collector.nodeid}::fuzz"
             node = FuzzedApplication.from_parent(
                 collector, name="fuzz", nodeid=nodeid, fuzzing=self
@@ -152,6 +163,11 @@ class _Fuzzing:
         if said is not None:
             self.tried += said["tried"]
             self.lines += said["lines"]
+
+    def pytest_collection_finish(self) -> None:
+        """Say so if nothing is fuzzed."""
+        if not self.is_added:
+            self.idle.append("nothing was fuzzed: --pachinko-fuzz needs a directory, not a file")
 
     def pytest_sessionfinish(self) -> None:
         """Hand over what only the processes of pytest-xdist know."""
@@ -238,6 +254,8 @@ class FuzzedApplication(pytest.Collector):
             failures = load_all(self.fuzzing.directory)
         except PachinkoUsageError as error:
             raise self.CollectError(str(error)) from error
+        except SystemExit as error:
+            raise self.CollectError(f"The application calls sys.exit({error.code!r}).") from error
         names = {(route.path, route.subprotocol) for route in self.fuzzing.routes}
         for failure in failures:
             if (failure.route, failure.subprotocol) not in names or failure.phase not in PHASES:
@@ -297,24 +315,24 @@ class FuzzedPhase(pytest.Function):
                 f"what {route.resource} makes is not known: route the class or a "
                 "functools.partial of it"
             )
-        target = Target(
-            fuzzing.app,
-            self._routes(node),
-            self._options(node, given),
-            self._checks(node),
-            timeout=fuzzing.timeout,
-        )
-        known = [failure for failure in node.failures if failure.phase == phase]
-        name = f"{route.name} {phase}"  # wherever pytest is called from
-        plan = Search(
-            name,
-            stable_seed(name) + fuzzing.seed,
-            fuzzing.examples,
-            self._seconds(),
-            self._pulse(),
-        )
-        collect_coverage([], fuzzing.declared)
         try:
+            target = Target(
+                fuzzing.app,
+                self._routes(node),
+                self._options(node, given),
+                self._checks(node),
+                timeout=fuzzing.timeout,
+            )
+            known = [failure for failure in node.failures if failure.phase == phase]
+            name = f"{route.name} {phase}"  # wherever pytest is called from
+            plan = Search(
+                name,
+                stable_seed(name) + fuzzing.seed,
+                fuzzing.examples,
+                self._seconds(),
+                self._pulse(),
+            )
+            collect_coverage([], fuzzing.declared)
             with _quiet():
                 outcome = run_phase(target, phase, plan, known)
         except PachinkoUsageError as error:
@@ -347,19 +365,23 @@ class FuzzedPhase(pytest.Function):
             answer = self.ihook.pytest_pachinko_connection(route=route)
             own = given(route) if callable(given) else given
             for source, value in (
-                ("pytest_pachinko_connection", answer),
-                ("websocket_handshake", own),
+                ("The hook pytest_pachinko_connection(route)", answer),
+                ("The fixture websocket_handshake", own),
             ):
-                if value is not None and (not isinstance(value, dict) or not set(value) <= _KEYS):
-                    raise pytest.UsageError(
-                        f"{source} gives {value!r}: a dict with some of {', '.join(sorted(_KEYS))}."
+                # What is in it may be secret.
+                wrong = set(value) - _KEYS if isinstance(value, dict) else {type(value).__name__}
+                if value is not None and wrong:
+                    raise PachinkoUsageError(
+                        f"{source} gives {', '.join(map(repr, sorted(wrong)))}: it is a dict with "
+                        f"some of {', '.join(sorted(_KEYS))}."
                     )
             options[route.subprotocol] = (answer or {}) | (own or {})
         return options
 
     def _checks(self, node: FuzzedRoute) -> list[Any]:
-        more = self.ihook.pytest_pachinko_checks(route=node.route)
-        return [*CHECKS, *(check for checks in more for check in checks or ())]
+        checks = list(CHECKS)
+        self.ihook.pytest_pachinko_checks(route=node.route, checks=checks)
+        return checks
 
     def _pulse(self) -> Any:
         """Return what shows from time to time how far the item is."""
@@ -389,8 +411,13 @@ class FuzzedPhase(pytest.Function):
         lines = [
             f"fixed  {self._shown(failure.path)} may be deleted ({failure.error})"
             for failure in outcome.fixed
+        ] + [
+            f"outdated  {self._shown(failure.path)} is no more what it was found to be, since the "
+            "schema has changed; it may be deleted"
+            for failure in outcome.outdated
         ]
         self.stash[_SAID] = {"tried": outcome.tried, "lines": lines}
+        fuzzing = self._node.fuzzing
         found = outcome.found
         if found is None and not target.accepted:
             pytest.skip(
@@ -406,8 +433,7 @@ class FuzzedPhase(pytest.Function):
             path, how = outcome.failing.path, "is what failed in an earlier run, and still does"
         else:
             failure = Failure(route.path, route.subprotocol, phase, error, found.stream)
-            path = save(self._node.fuzzing.directory, failure)
-            how = "has the stream, and is played first from here on"
+            path, how = self._save(failure)
         lines.append(f"found  {self._shown(path)} ({error})")
         self._show(target, found)
         stream, handshake = target.spelled_out(found.stream)
@@ -415,12 +441,23 @@ class FuzzedPhase(pytest.Function):
             stream,
             handshake,
             f"{route.path} {phase}",
+            app=fuzzing.app,
             schema=route.schema,
             check=target.last_check,
         )
         self.stash[_SAID]["source"] = source
         shared = "" if is_factory(target.app) else SHARED
+        if "different event loop" in str(found.error):
+            shared += LOOPS
         raise _Found(f"{explanation(found, route.schema)}\n{shared}\n{self._shown(path)} {how}.")
+
+    def _save(self, failure: Failure) -> tuple[Path, str]:
+        """Save a failure; return where, and what to say of it."""
+        directory = self._node.fuzzing.directory
+        try:
+            return save(directory, failure), "has the stream, and is played first from here on"
+        except OSError as error:
+            return directory, f"could not be written to ({error}), so the stream is only shown here"
 
     def _show(self, target: Target, found: Found) -> None:
         """Play a stream once more, for its logs and traces, and mark where it goes wrong."""

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from dataclasses import field
@@ -56,7 +57,9 @@ __all__ = ["Failure", "dump", "load", "load_all", "save"]
 FORMAT = "pachinko-failure"
 VERSION = 1
 
-_encode = msgspec.json.Encoder().encode
+_SLUG = 100  # how much of a route is in the name of a file
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,10 @@ def dump(failure: Failure) -> str:
         "phase": failure.phase,
         "error": failure.error,
         "peers": [
-            {"params": peer.params, "subprotocols": peer.subprotocols}
+            {
+                "params": {k: _plain(v) for k, v in peer.params.items()},
+                "subprotocols": peer.subprotocols,
+            }
             for peer in failure.stream.peers
         ],
     }
@@ -135,7 +141,7 @@ def load(text: str, name: str, path: Path | None = None) -> Failure:
             Stream(steps, peers),
             path,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise PachinkoUsageError(f"{name}:1 lacks something: {error}") from error
 
 
@@ -145,9 +151,12 @@ def save(directory: Path, failure: Failure) -> Path:
     words = [failure.route, failure.subprotocol or "", failure.phase]
     slug = "-".join(filter(None, (re.sub(r"[^\w.]+", "-", word).strip("-") for word in words)))
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    path = directory / f"{slug}-{digest}.jsonl"
+    path = directory / f"{slug[:_SLUG]}-{digest}.jsonl"
     directory.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    # Whole or not at all: another process may find the same.
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
     return path
 
 
@@ -165,6 +174,10 @@ def load_all(directory: Path) -> list[Failure]:
             raise PachinkoUsageError(f"{path} cannot be read: {error}") from error
         failures.append(load(text, path.name, path))
     return failures
+
+
+def _plain(value: Any) -> Any:
+    return value if type(value) in (str, int, float, bool) else str(value)
 
 
 def _to_json(step: Step) -> dict[str, Any]:
@@ -211,16 +224,18 @@ def _line(line: str, place: str) -> dict[str, Any]:
 
 def _step(line: dict[str, Any]) -> Step:
     if "wait" in line:
-        return Wait(float(line["wait"]))
-    on = int(line["on"])
+        return Wait(_number(line, "wait", 0.0, 1e6))
+    on = int(_number(line, "on", 1, 1e6))
     if "open" in line:
         return Open(on)
     if "leave" in line:
-        return Leave(int(line["leave"]), on)
+        return Leave(int(_number(line, "leave", 1000, 4999)), on)
     if "drop" in line:
-        return Drop(int(line["drop"]), on)
+        return Drop(int(_number(line, "drop", 0, 1e6)), on)
     if "send" in line:
         message: Any = line["send"]
+        if not isinstance(message, dict | list):
+            raise TypeError("what it sends is neither an object nor an array")
     elif "text" in line:
         message = str(line["text"])
     elif "base64" in line:
@@ -229,4 +244,12 @@ def _step(line: dict[str, Any]) -> Step:
         raise ValueError(f"it has none of the keys that a step has: {', '.join(line)}")
     if "invalid" in line:
         message = InvalidFrame(frame_of(message), **line["invalid"])
-    return Send(message, on, line.get("turns"))
+    turns = None if line.get("turns") is None else int(_number(line, "turns", 0, 1e6))
+    return Send(message, on, turns)
+
+
+def _number(line: dict[str, Any], key: str, least: float, most: float) -> float:
+    value = line[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"{key!r} is a number from {least:g} to {most:g}, not {value!r}")
+    return float(value)

@@ -95,13 +95,13 @@ def name_of(thing: Any, imports: Imports) -> str:
     Raises:
         Unwritable: It cannot be imported.
     """
-    name: str = getattr(thing, "__qualname__", "")
+    name: str = getattr(thing, "__qualname__", "") or ""
     first = name.partition(".")[0]
     module = getattr(thing, "__module__", "")
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
-    if found is not thing:
+    if thing is None or found is not thing:
         raise Unwritable
     ours = "pytest_pachinko"
     is_public = module.startswith(f"{ours}.") and first in sys.modules[ours].__all__

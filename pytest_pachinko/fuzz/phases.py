@@ -16,6 +16,7 @@ Failures of earlier runs are played before anything else of the phase in which t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -34,12 +35,14 @@ import hypothesis
 import hypothesis.strategies as st
 import msgspec
 
+from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.fuzz.checks import Check
 from pytest_pachinko.fuzz.checks import CHECKS
 from pytest_pachinko.fuzz.checks import MANY
 from pytest_pachinko.fuzz.played import Handshake
 from pytest_pachinko.fuzz.played import Played
 from pytest_pachinko.fuzz.played import run
+from pytest_pachinko.fuzz.reproducer import headline
 from pytest_pachinko.fuzz.search import Found
 from pytest_pachinko.fuzz.search import Search
 from pytest_pachinko.fuzz.search import search
@@ -49,13 +52,17 @@ from pytest_pachinko.strategies.boundaries import sweep_boundaries
 from pytest_pachinko.strategies.invalid import sweep_invalid
 from pytest_pachinko.strategies.messages import example_messages
 from pytest_pachinko.strategies.messages import simplest_messages
+from pytest_pachinko.strategies.schemas import decoder_for
 from pytest_pachinko.strategies.streams import Options
 from pytest_pachinko.strategies.streams import route_streams
+from pytest_pachinko.stream import frame_of
 from pytest_pachinko.stream import InvalidFrame
 from pytest_pachinko.stream import Leave
 from pytest_pachinko.stream import Peer
 from pytest_pachinko.stream import Send
 from pytest_pachinko.stream import Stream
+from pytest_pachinko.trace.event import UNDECODABLE
+from pytest_pachinko.trace.redact import REDACTED
 
 if TYPE_CHECKING:
     from pytest_pachinko.fuzz.corpus import Failure
@@ -140,16 +147,18 @@ class Target:
         plain = Stream(
             stream.steps,
             [
-                Peer(peer.params, peer.subprotocols, self._given(peer).get("headers") or {})
+                Peer(
+                    peer.params, peer.subprotocols, _hidden(self._given(peer).get("headers")) or {}
+                )
                 for peer in stream.peers
             ],
         )
         first = self._given(stream.peer(1))
         handshake = replace(
             self.handshake,
-            headers=None if stream.peers else first.get("headers"),
-            cookies=first.get("cookies"),
-            params=first.get("query"),
+            headers=None if stream.peers else _hidden(first.get("headers")),
+            cookies=_hidden(first.get("cookies")),
+            params=_hidden(first.get("query")),
         )
         if self.route.resource != DECLARED:
             handshake = replace(handshake, schema=None, emits=None)
@@ -157,6 +166,11 @@ class Target:
 
     def _given(self, peer: Peer) -> Mapping[str, Any]:
         return self.options.get(peer.subprotocols[0] if peer.subprotocols else None, {})
+
+
+def _hidden(given: Any) -> dict[str, str] | None:
+    """Return headers, cookies or a query without what is in them: it may be secret."""
+    return dict.fromkeys(dict(given), REDACTED) if given else None
 
 
 def _simplest(value: Any) -> Any:
@@ -192,12 +206,14 @@ class Outcome:
         found: What was found, if anything was.
         failing: The failure of an earlier run that it was, if it was one.
         fixed: The failures of earlier runs that are none any more.
+        outdated: The failures of earlier runs that mean something else since the schema changed.
     """
 
     tried: int = 0
     found: Found | None = None
     failing: Failure | None = None
     fixed: list[Failure] = field(default_factory=list)
+    outdated: list[Failure] = field(default_factory=list)
 
 
 def run_phase(target: Target, phase: str, plan: Search, known: Iterable[Failure] = ()) -> Outcome:
@@ -211,6 +227,9 @@ def run_phase(target: Target, phase: str, plan: Search, known: Iterable[Failure]
     """
     outcome = Outcome()
     for failure in known:
+        if not _is_current(target, failure.stream):
+            outcome.outdated.append(failure)
+            continue
         found = _attempt(target, plan, failure.stream)
         if found is None:
             outcome.fixed.append(failure)
@@ -223,16 +242,37 @@ def run_phase(target: Target, phase: str, plan: Search, known: Iterable[Failure]
     if outcome.found is None and drawn is not None:
         strategy = route_streams(target.routes, drawn, target.params)
         outcome.found = search(plan, strategy, target.attempt)
-    elif outcome.found is not None and outcome.failing is None:
+    if outcome.found is not None and outcome.failing is None and outcome.found.always:
         outcome.found = _smaller(target, plan, outcome.found)
     outcome.tried = plan.tried
     return outcome
+
+
+def _is_current(target: Target, stream: Stream) -> bool:
+    """Return whether frames are still what they were found to be: messages, or invalid."""
+    schemas = {route.subprotocol: route.schema for route in target.routes}
+    for step in stream:
+        if not isinstance(step, Send) or isinstance(step.message, str | bytes):
+            continue
+        tokens = stream.peer(step.on).subprotocols
+        schema = schemas.get(tokens[0] if tokens else None)
+        try:
+            decoder_for(schema).decode(frame_of(step.message))
+        except UNDECODABLE:
+            is_valid = False
+        else:
+            is_valid = True
+        if schema is not None and is_valid == isinstance(step.message, InvalidFrame):
+            return False
+    return True
 
 
 def _attempt(target: Target, plan: Search, stream: Stream) -> Found | None:
     plan.tried += 1
     try:
         target.attempt(stream)
+    except PachinkoUsageError:
+        raise  # of whoever opens connections, not of the application
     except Exception as error:  # noqa: BLE001 - whatever an application or a check raises
         return Found(stream, error)
     finally:
@@ -243,13 +283,17 @@ def _attempt(target: Target, plan: Search, stream: Stream) -> Found | None:
 
 def _smaller(target: Target, plan: Search, found: Found) -> Found:
     """Leave out the steps of a stream without which it goes wrong too, and in the same way."""
+    plan.found_at = plan.found_at or time.monotonic()
     steps = list(found.stream.steps)
-    for at in range(len(steps) - 1, -1, -1):
+    at = len(steps) - 1
+    while at >= 0 and not plan.is_over(None, found=True):
         shorter = Stream(steps[:at] + steps[at + 1 :], found.stream.peers)
         again = _attempt(target, plan, shorter)
-        if again is not None and type(again.error) is type(found.error):
+        if again is not None and headline(again.error) == headline(found.error):
             found = again
             steps = list(shorter.steps)
+            at = min(at, len(steps))  # what stood before may not be needed any more
+        at -= 1
     return found
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.errors import CheckFailed
 from pytest_pachinko.fuzz.checks import CHECKS
 from pytest_pachinko.fuzz.played import Handshake
 from pytest_pachinko.fuzz.played import run
 from pytest_pachinko.fuzz.reproducer import report
 from pytest_pachinko.stream import Stream
+from pytest_pachinko.trace.explain import trace_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +63,7 @@ def play(
         schema: What a client may send, where that is no resource of ours, which says it.
         emits: What the application may send, where that is no resource of ours.
         lifespan: Whether to run the application's lifespan.
-        checks: What has to hold; ``CHECKS`` if not given.
+        checks: What has to hold; if not given, ``CHECKS``, and that a connection is accepted.
         timeout: Seconds of real time that a wait may take while a socket or a thread is open; ten
             times as long, and code that never gives way is stopped.
 
@@ -77,6 +79,13 @@ def play(
     handshake = Handshake(path, headers, subprotocols, cookies, params, schema, emits)
     steps = stream if isinstance(stream, Stream) else Stream(stream)
     played = run(app, handshake, steps, lifespan=lifespan, timeout=timeout)
+    if checks is None and played.lines and all(line.refused for line in played.lines):
+        raise CheckFailed(
+            "Every connection was refused, so nothing was played:\n"
+            + "\n".join(trace_lines(played.trace, 1))
+            + "\nHint: headers=..., cookies=... or subprotocols=... for play(), as a client has "
+            "them; with checks=CHECKS that is no failure."
+        )
     for check in CHECKS if checks is None else checks:
         try:
             check(played)

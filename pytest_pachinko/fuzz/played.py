@@ -16,6 +16,7 @@ from dataclasses import field
 from functools import lru_cache
 from functools import partial
 from typing import Any
+from typing import cast
 from typing import TYPE_CHECKING
 
 from falcon_pachinko.errors import RouteError
@@ -26,6 +27,7 @@ from pytest_pachinko.application import is_factory
 from pytest_pachinko.clock.control import advance
 from pytest_pachinko.clock.control import loop_factory
 from pytest_pachinko.coverage import collect
+from pytest_pachinko.endings import is_ordinary_end
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.errors import Stalled
 from pytest_pachinko.faults import Fault
@@ -34,6 +36,7 @@ from pytest_pachinko.memory import MemoryTransport
 from pytest_pachinko.observing import observing
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.resources import Declaration
+from pytest_pachinko.stacks import doing
 from pytest_pachinko.stream import Drop
 from pytest_pachinko.stream import frame_of
 from pytest_pachinko.stream import InvalidFrame
@@ -58,6 +61,8 @@ __all__ = ["Handshake", "Line", "Played", "close_loop", "run"]
 __tracebackhide__ = True  # a failure is shown in the test, not in here
 
 _NO_ROUTE, _NO_WEBSOCKET = 3404, 3405  # how Falcon closes what leads nowhere
+
+_TURNS = 100  # in which a task has to let itself be cancelled
 
 FLOOD = 10_000
 """How many frames the application may send between two steps; more is a flood that may not end."""
@@ -146,8 +151,11 @@ class Played:
         stalled: Why the play could not go on, in words.
         windows: From when to when the application dealt with an invalid frame, in the order of
             events of all connections: pairs of an order.
+        unfinished: Whether an invalid frame was still dealt with when the next step was taken.
+        errors: What was raised on behalf of no connection, such as in a task of the lifespan.
         lifespan: Whether the application's lifespan was run.
         app: The application.
+        factory: What makes it, or the application itself.
         again: Plays another stream against the application, or against another one if there is
             a factory.
     """
@@ -159,8 +167,11 @@ class Played:
     lines: list[Line] = field(default_factory=list)
     stalled: str | None = None
     windows: list[tuple[int, int]] = field(default_factory=list)
+    unfinished: bool = False
+    errors: list[BaseException] = field(default_factory=list)
     lifespan: bool = True
     app: Any = None
+    factory: Any = None
 
 
 def run(
@@ -197,7 +208,7 @@ def run(
     played = Played(stream, handshake, again, lifespan=lifespan)
     made = app() if _is_factory(app) else app
     with observing():
-        played.app = made
+        played.app, played.factory = made, app
         copy_context().run(_run_in_loop, _Play(played, made, lifespan, timeout), timeout)
     collect(line.trace for line in played.lines)
     answers = {
@@ -221,26 +232,56 @@ def _is_factory(app: Any) -> bool:
 
 
 def _run_in_loop(play: _Play, timeout: float) -> None:
-    loop = loop_factory()
-    try:
-        with watchdog(10 * timeout):
+    played = play.played
+    loop: Any = loop_factory()
+    loop.set_exception_handler(partial(_note_error, played))
+    selector = loop._selector
+    with watchdog(10 * timeout, lambda: selector.selects) as barks:
+        try:
             loop.run_until_complete(play.run())
-    finally:
-        close_loop(loop)
+        finally:
+            left = close_loop(loop, timeout)
+            if played.stalled is None:
+                played.stalled = next(iter(barks), left)
 
 
-def close_loop(loop: Any) -> None:
-    """Close a loop, and end what is left in it."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=1))
+def _note_error(played: Played, _: Any, context: dict[str, Any]) -> None:
+    """Take note of what nobody else is told of, in the place of logging it."""
+    error = context.get("exception")
+    if error is not None and not is_ordinary_end(error):
+        played.errors.append(error)
+
+
+def close_loop(loop: Any, timeout: float = 1.0) -> str | None:
+    """Close a loop, and end what is left in it; say what cannot be ended.
+
+    Args:
+        loop: The event loop.
+        timeout: Seconds to wait for a thread of its executor.
+    """
+    problem = None
+    for _ in range(_TURNS):
+        left = asyncio.all_tasks(loop)
+        if not left:
+            break
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+    else:
+        problem = f"A task does not let itself be cancelled: {doing(next(iter(left)))}"
+        for task in cast("Any", left):
+            task._log_destroy_pending = False
     if loop._asyncgens:
         loop.run_until_complete(loop.shutdown_asyncgens())
-    if loop._default_executor is not None:
-        loop.run_until_complete(loop.shutdown_default_executor())
+    executor = loop._default_executor
+    if executor is not None:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for thread in executor._threads:
+            thread.join(timeout)
+            if thread.is_alive():
+                problem = f"A thread of the executor does not end: {thread.name}"
     loop.close()
+    return problem
 
 
 class _Reader(Fault):
@@ -286,14 +327,15 @@ class _Peer:
 
 class _Play:
     def __init__(self, played: Played, app: Any, lifespan: bool, timeout: float) -> None:  # noqa: FBT001
-        self._played = played
+        self.played = played
         self._transport = MemoryTransport(app, timeout=timeout, lifespan=lifespan)
         self._peers: dict[int, _Peer] = {}
         self._all: list[_Peer] = []
 
     async def run(self) -> None:
-        played = self._played
+        played = self.played
         async with self._transport:
+            running: Any = self._transport._running
             try:
                 for step in played.stream:
                     await self._take(step)
@@ -305,6 +347,7 @@ class _Play:
             finally:
                 for peer in self._all:
                     await peer.connecting.__aexit__(None, None, None)
+        played.errors += running.failures()
 
     async def _take(self, step: Step) -> None:
         match step:
@@ -340,7 +383,10 @@ class _Play:
             for _ in range(step.turns):
                 await asyncio.sleep(0)
         if invalid:
-            self._played.windows.append((start, next_order()))
+            self.played.windows.append((start, next_order()))
+            notes = peer.line.trace.notes
+            if notes is not None and notes.refusing:
+                self.played.unfinished = True
 
     async def _peer(self, number: int) -> _Peer | None:
         """Return an open connection, which is opened if it is not; None if it is refused."""
@@ -350,7 +396,7 @@ class _Play:
                 return known
             if known.line.refused:
                 return None
-        played = self._played
+        played = self.played
         options = played.handshake.of(played.stream.peer(number))
         reader = _Reader()
         connecting = self._transport(
@@ -381,7 +427,7 @@ class _Play:
             if peer.connecting.belongings.failures:
                 return True
             if peer.reader.flooded:
-                self._played.stalled = (
+                self.played.stalled = (
                     f"{peer.line.trace.connection}: the application has sent more than {FLOOD} "
                     "frames at a stretch."
                 )

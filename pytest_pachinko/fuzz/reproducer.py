@@ -8,6 +8,8 @@ from typing import Any
 from typing import get_args
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from pytest_pachinko.fuzz.checks import CHECKS
 from pytest_pachinko.fuzz.literal import literal
 from pytest_pachinko.fuzz.literal import literal_of_message
@@ -17,15 +19,18 @@ from pytest_pachinko.fuzz.literal import Unwritable
 from pytest_pachinko.headers import encode_headers
 from pytest_pachinko.stacks import places_in
 from pytest_pachinko.stream import frame_of
+from pytest_pachinko.stream import InvalidFrame
 from pytest_pachinko.stream import messages_of
 from pytest_pachinko.stream import Peer
 from pytest_pachinko.stream import Send
+from pytest_pachinko.stream import Stream
 from pytest_pachinko.trace.event import decoder
 from pytest_pachinko.trace.event import UNDECODABLE
 from pytest_pachinko.trace.explain import conversation
 from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.redact import REDACTED
 from pytest_pachinko.trace.redact import SECRETS
+from pytest_pachinko.trace.values import plain
 
 if TYPE_CHECKING:
     from pytest_pachinko.fuzz.checks import Check
@@ -34,7 +39,6 @@ if TYPE_CHECKING:
     from pytest_pachinko.fuzz.played import Played
     from pytest_pachinko.fuzz.search import Found
     from pytest_pachinko.stream import Step
-    from pytest_pachinko.stream import Stream
 
 __all__ = ["explanation", "headline", "place_of", "report", "reproducer"]
 
@@ -55,6 +59,8 @@ def headline(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [""]
     # What a server says of an exception ends with it.
     text = lines[-1 if lines[0].endswith("Traceback (most recent call last):") else 0]
+    if text.endswith(":") and len(lines) > 1:
+        text = f"{text} {lines[1].strip()}"
     name = type(error).__name__
     return shorten(f"{name}: {text}" if text else name)
 
@@ -108,6 +114,7 @@ def reproducer(
     handshake: Handshake,
     name: str = "what_was_found",
     *,
+    app: Any = None,
     schema: Any = None,
     check: Check | None = None,
     lifespan: bool = True,
@@ -118,49 +125,98 @@ def reproducer(
         stream: The stream.
         handshake: How its connections are opened; secrets are not written.
         name: What to call it.
+        app: The application, or what makes one; ``websocket_app`` stands for it if that cannot be
+            imported.
         schema: What a client may send; messages are shown by its types.
         check: What does not hold, if that is known.
         lifespan: Whether to run the application's lifespan.
     """
-    imports: Imports = {("pytest_pachinko", "play")}
-    shown = stream.peers if any(peer != Peer() for peer in stream.peers) else []
-    single = not shown and all(
-        isinstance(step, Send) and step.on == 1 and step.turns is None for step in stream
-    )
-    if single:
-        steps = [
-            literal_of_message(typed(message, schema), imports) for message in messages_of(stream)
-        ]
-    else:
-        steps = [_step(step, imports, schema) for step in stream]
-    lines = _call("[", steps, "]")
-    if not single:
-        imports.add(("pytest_pachinko", "Stream"))
-        peers = [_peer(peer, imports) for peer in shown]
-        if peers:
-            lines[-1] += ","
-            lines += _call("peers=[", peers, "],")
-        lines = ["Stream(", *_indented(lines), ")"]
-    options = [f"{key}={value}" for key, value in _options(handshake, imports)]
-    if not lifespan:
-        options.append("lifespan=False")
-    comments = []
-    if check is not None and check not in CHECKS:
-        try:
-            options.append(f"checks=[*CHECKS, {name_of(check, imports)}]")
-            imports.add(("pytest_pachinko", "CHECKS"))
-        except Unwritable:
-            comments = [f"    # play() needs checks=[*CHECKS, {check.__name__}] for this to fail."]
-    test = [
-        f"def test_{_identifier(name)}(websocket_app):",
-        *comments,
-        f"    stream = {lines[0]}",
-        *_indented(lines[1:]),
-        *_indented(
-            _call("play(", ["websocket_app", quoted(handshake.path), "stream", *options], ")")
-        ),
+    source = _Source(schema)
+    text = source.test(stream, handshake, name, app, check, lifespan=lifespan)
+    if not source.is_ambiguous():
+        return text
+    # Two things have one name, such as a message called Send: what crosses the wire has none.
+    return _Source(None).test(_on_wire(stream), handshake, name, None, None, lifespan=lifespan)
+
+
+def _on_wire(stream: Stream) -> Stream:
+    """Return a stream with its messages as data."""
+    steps = [
+        structs.replace(step, message=plain(step.message))
+        if isinstance(step, Send) and not isinstance(step.message, InvalidFrame | str | bytes)
+        else step
+        for step in stream
     ]
-    return "\n".join([*_import_lines(imports), "", "", *test]) + "\n"
+    return Stream(steps, stream.peers)
+
+
+class _Source:
+    """What is written so far: the names that it needs."""
+
+    def __init__(self, schema: Any) -> None:
+        self.schema = schema
+        self.imports: Imports = {("pytest_pachinko", "play")}
+
+    def is_ambiguous(self) -> bool:
+        """Return whether one name is that of two things."""
+        names = [name for _, name in self.imports if name]
+        return len(names) != len(set(names))
+
+    def test(
+        self,
+        stream: Stream,
+        handshake: Handshake,
+        name: str,
+        app: Any,
+        check: Check | None,
+        *,
+        lifespan: bool,
+    ) -> str:
+        imports = self.imports
+        lines = self._stream(stream)
+        options = [f"{key}={value}" for key, value in _options(handshake, imports)]
+        if not lifespan:
+            options.append("lifespan=False")
+        comments = []
+        if check is not None and check not in CHECKS:
+            try:
+                options.append(f"checks=[*CHECKS, {name_of(check, imports)}]")
+                imports.add(("pytest_pachinko", "CHECKS"))
+            except Unwritable:
+                comments.append(
+                    f"play() needs checks=[*CHECKS, {check.__name__}] for this to fail."
+                )
+        application, fixture = "websocket_app", "websocket_app"
+        with suppress(Unwritable):
+            application, fixture = name_of(app, imports), ""
+        body = [
+            f"stream = {lines[0]}",
+            *lines[1:],
+            *_call("play(", [application, quoted(handshake.path), "stream", *options], ")"),
+        ]
+        if any(REDACTED in line for line in body):
+            comments.append(f"Put in what is {REDACTED}: it was given by the hook or the fixture.")
+        test = [
+            f"def test_{_identifier(name)}({fixture}):",
+            *_indented([f"# {comment}" for comment in comments]),
+            *_indented(body),
+        ]
+        return "\n".join([*_import_lines(imports), "", "", *test]) + "\n"
+
+    def _stream(self, stream: Stream) -> list[str]:
+        imports = self.imports
+        shown = stream.peers if any(peer != Peer() for peer in stream.peers) else []
+        if not shown and all(
+            isinstance(step, Send) and step.on == 1 and step.turns is None for step in stream
+        ):
+            messages = [typed(message, self.schema) for message in messages_of(stream)]
+            return _call("[", [literal_of_message(each, imports) for each in messages], "]")
+        imports.add(("pytest_pachinko", "Stream"))
+        lines = _call("[", [_step(step, imports, self.schema) for step in stream], "]")
+        if shown:
+            lines[-1] += ","
+            lines += _call("peers=[", [_peer(peer, imports) for peer in shown], "],")
+        return ["Stream(", *_indented(lines), ")"]
 
 
 def _step(step: Step, imports: Imports, schema: Any) -> str:
@@ -198,12 +254,18 @@ def _peer(peer: Peer, imports: Imports) -> str:
     imports.add(("pytest_pachinko", "Peer"))
     given = []
     if peer.params:
-        given.append(f"params={literal(peer.params, imports)}")
+        shown = {name: _simple(value) for name, value in peer.params.items()}
+        given.append(f"params={literal(shown, imports)}")
     if peer.subprotocols:
         given.append(f"subprotocols={literal(peer.subprotocols, imports)}")
     if peer.headers:
         given.append(f"headers={_headers(peer.headers, imports)}")
     return f"Peer({', '.join(given)})"
+
+
+def _simple(value: Any) -> Any:
+    """Return what stands in a path in the place of a value that has no source."""
+    return value if type(value) in (int, float, bool) else str(value)
 
 
 def _options(handshake: Handshake, imports: Imports) -> list[tuple[str, str]]:

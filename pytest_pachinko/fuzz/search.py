@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 
+from pytest_pachinko.errors import PachinkoUsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Search", "search", "stable_seed"]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
+
+SMALLER = 30.0
+"""Seconds in which what was found is made smaller: where each stream takes long, they are few."""
 
 ROUND = 250
 """How many streams are tried before the time is looked at, where time is the budget."""
@@ -51,6 +56,7 @@ class Search:
         seconds: For how long to search in real time, or None.
         progress: Called after each stream.
         tried: How many streams were tried.
+        found_at: When something was found first.
     """
 
     name: str
@@ -59,6 +65,18 @@ class Search:
     seconds: float | None = None
     progress: Callable[[], None] | None = None
     tried: int = 0
+    found_at: float = 0.0
+
+    def is_over(self, end: float | None, *, found: bool) -> bool:
+        """Return whether there is no time left, to search or to make smaller what was found.
+
+        Args:
+            end: When the search ends, if time is its budget.
+            found: Whether something was found.
+        """
+        if found:
+            return time.monotonic() >= self.found_at + SMALLER
+        return end is not None and self.tried > 0 and time.monotonic() >= end
 
 
 def stable_seed(text: str) -> int:
@@ -82,7 +100,7 @@ def search(
     end = None if plan.seconds is None else time.monotonic() + plan.seconds
     seed = plan.seed
     while True:
-        found = _round(plan, seed, streams, attempt, plan.examples if end is None else ROUND)
+        found = _round(plan, seed, streams, attempt, plan.examples if end is None else ROUND, end)
         if found is not None or end is None or time.monotonic() >= end:
             return found
         seed += 1
@@ -94,16 +112,22 @@ def _round(
     streams: SearchStrategy[Stream],
     attempt: Callable[[Stream], Any],
     examples: int,
+    end: float | None,
 ) -> Found | None:
     last: Found | None = None
 
     def body(stream: Stream) -> None:
         nonlocal last
+        if plan.is_over(end, found=last is not None):
+            return  # Hypothesis goes on to the end of its round
         plan.tried += 1
         try:
             attempt(stream)
+        except PachinkoUsageError:
+            raise  # of whoever opens connections, not of the application
         except Exception as error:
             last = Found(stream, error)
+            plan.found_at = plan.found_at or time.monotonic()
             raise
         finally:
             if plan.progress is not None:
@@ -135,6 +159,6 @@ def _round(
         if last is None:
             raise  # nothing was tried: the streams cannot be drawn
         # Hypothesis plays the smallest one last; if that goes well, it says so in other words.
-        last.always = error is last.error
+        last.always = error is last.error or plan.is_over(None, found=True)
         return last
     return None

@@ -261,23 +261,26 @@ class _Pools:
     def __call__(self, info: Any, _: str, strategy: SearchStrategy[Any]) -> SearchStrategy[Any]:
         key = repr(info)
         if key not in self.shared:
-            edges = _edges(info)
-            value = st.one_of(strategy, st.sampled_from(edges)) if edges else strategy
             # The key is an object of its own: another strategy has other pools.
-            values = st.lists(value, min_size=1, max_size=_POOL)
+            values = st.lists(strategy, min_size=1, max_size=_POOL)
             self.shared[key] = st.shared(values, key=(id(self), key))
-        return _pooled(self.shared[key], strategy)
+        return _pooled(self.shared[key], strategy, _edges(info))
 
 
 @st.composite
-def _pooled(draw: Any, shared: SearchStrategy[list[Any]], fresh: SearchStrategy[Any]) -> Any:
-    """Draw a value of a pool, by one choice, or a fresh one."""
+def _pooled(
+    draw: Any, shared: SearchStrategy[list[Any]], fresh: SearchStrategy[Any], edges: list[Any]
+) -> Any:
+    """Draw a value of a pool, a fresh one, or an edge, by one choice of which the first is simplest."""
     pool = draw(shared)
-    at = draw(_PLACES[len(pool)])
-    return pool[at % len(pool)] if at < 2 * len(pool) else draw(fresh)
+    last = 4 * len(pool) + 2  # two places are for fresh values
+    at = draw(_PLACES[last + len(edges)])
+    if at >= last:
+        return edges[at - last]
+    return pool[at % len(pool)] if at < last - 2 else draw(fresh)
 
 
-_PLACES = [st.integers(0, max(1, 3 * size) - 1) for size in range(_POOL + 1)]  # a third is fresh
+_PLACES = [st.integers(0, max(1, places) - 1) for places in range(4 * _POOL + 5)]
 
 
 def _edges(info: Any) -> list[Any]:

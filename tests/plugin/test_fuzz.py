@@ -74,11 +74,11 @@ def test_there_is_a_test_for_each_route_subprotocol_and_phase(project: pytest.Py
     result = run(project, "--collect-only", "-q")
 
     phases = ["examples", "boundaries", "streams", "invalid", "mixed"]
-    routes = ["[chat.v1]", "[chat.moderator.v1]", ""]
+    routes = [" chat.v1", " chat.moderator.v1", ""]
     result.stdout.fnmatch_lines(
         [
             *[
-                f"fuzz::/chat/rooms/{{room}}{route}::{phase}".replace("[", "[[]")
+                f"fuzz::/chat/rooms/{{room}}{route}::{phase}"
                 for route in routes
                 for phase in phases
             ],
@@ -96,7 +96,7 @@ def test_a_bug_is_found_saved_played_first_and_reported_as_fixed(project: pytest
     )
     assert broken != chat
     (project.path / "talk.py").write_text(broken, encoding="utf-8")
-    args = ["-k", "chat.v1] and streams"]
+    args = ["-k", "chat.v1 and streams"]
 
     first = run(project, *args)
     first.assert_outcomes(failed=1)
@@ -147,7 +147,7 @@ def test_the_report_has_the_trace_and_a_test_that_does_it_again(fuzzed: pytest.P
             '        Say(text=""),',
             '        Say(text=""),',
             "    ]",
-            '    play(websocket_app, "/", stream)',
+            '    play(create_app, "/", stream)',
         ]
     )
 
@@ -221,7 +221,7 @@ def test_time_can_be_the_budget(fuzzed: pytest.Pytester) -> None:
     result = run(fuzzed, "--pachinko-fuzz-time=0.01", "-k", "streams")
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["250 streams were played"])
+    result.stdout.fnmatch_lines(["* streams were played"])
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def websocket_handshake(tmp_path):
     result.assert_outcomes(passed=3)
 
 
-@pytest.mark.parametrize("value", ["['x']", "{'header': {}}"])
+@pytest.mark.parametrize("value", ["['s3cr3t']", "{'header': 's3cr3t'}"])
 def test_a_hook_that_says_something_else_is_an_error(fuzzed: pytest.Pytester, value: str) -> None:
     fuzzed.makeconftest(f"def pytest_pachinko_connection(route): return {value}")
 
@@ -345,10 +345,9 @@ def test_a_hook_that_says_something_else_is_an_error(fuzzed: pytest.Pytester, va
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        [
-            "*pytest_pachinko_connection gives *: a dict with some of cookies, headers, params, query*"
-        ]
+        ["The hook pytest_pachinko_connection(route) gives *: it is a dict with some of cookies, *"]
     )
+    assert "s3cr3t" not in result.stdout.str()
 
 
 def test_a_field_for_which_no_value_is_known_is_an_error_that_names_it(
@@ -393,8 +392,8 @@ def test_a_hook_adds_checks(fuzzed: pytest.Pytester) -> None:
         def quiet(played):
             assert len(played.trace) < 6, "too much was said"
 
-        def pytest_pachinko_checks(route):
-            return [quiet]
+        def pytest_pachinko_checks(route, checks):
+            checks.append(quiet)
         """
     )
 
