@@ -507,10 +507,11 @@ class Timer(asyncio.TimerHandle):
 class Selector:
     """Stands in front of a loop's selector and asks the clock what to do when it is idle."""
 
-    __slots__ = ("_clock", "_inside", "_loop", "real", "selects")
+    __slots__ = ("_clock", "_inside", "_loop", "is_waiting", "real", "selects")
 
     def __init__(self, loop: Any, clock: Clock) -> None:
         self.selects = 0  # how often the loop had its turn
+        self.is_waiting = False  # whether it waits for the outside right now
         self.real: Any = None
         self._inside: set[Any] = set()  # the descriptors that no outside can reach
         self._loop = loop
@@ -547,7 +548,11 @@ class Selector:
         wait = clock.idle(timeout)
         if wait == 0:
             return ()
-        events = self.real.select(wait)
+        self.is_waiting = True
+        try:
+            events = self.real.select(wait)
+        finally:
+            self.is_waiting = False
         if events:
             clock.progressed(outside=any(key.fd not in self._inside for key, _ in events))
         return events

@@ -79,12 +79,10 @@ def no_exception(played: Played) -> None:
         Exception: The first one, as itself.
         CheckFailed: It has raised something else, such as ``SystemExit``.
     """
-    for line in played.lines:
-        for error in line.failures:
-            if not isinstance(error, Exception):
-                raise CheckFailed(f"The application has raised {error!r}.") from error
-            raise error
-    for error in played.errors:
+    failures = [error for line in played.lines for error in line.failures]
+    for error in (*failures, *played.errors):
+        if not isinstance(error, Exception):
+            raise CheckFailed(f"The application has raised {error!r}.") from error
         raise error
 
 

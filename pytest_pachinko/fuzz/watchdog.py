@@ -22,7 +22,7 @@ class Stopped(BaseException):
 
 
 @contextmanager
-def watchdog(seconds: float, turns: Callable[[], int]) -> Iterator[list[str]]:
+def watchdog(seconds: float, turns: Callable[[], float]) -> Iterator[list[str]]:
     """Raise in whatever runs without giving way to the event loop for too long.
 
     It needs the main thread, a system with ``SIGALRM``, and that nobody else uses that; it does
@@ -64,8 +64,6 @@ def watchdog(seconds: float, turns: Callable[[], int]) -> Iterator[list[str]]:
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield barks
-    except Stopped as error:
-        raise Stalled(str(error)) from error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

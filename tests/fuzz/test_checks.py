@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+import falcon
 import pytest
 from msgspec import Struct
 
@@ -23,7 +24,9 @@ from pytest_pachinko import play
 from pytest_pachinko import Send
 from pytest_pachinko import Stalled
 from pytest_pachinko import Stream
+from pytest_pachinko import Wait
 from pytest_pachinko.fuzz.checks import every_message_is_served
+from pytest_pachinko.fuzz.checks import no_exception
 from tests.fuzz.chatty import Join
 from tests.fuzz.chatty import Said
 from tests.fuzz.chatty import Say
@@ -392,3 +395,172 @@ def test_a_code_that_cannot_be_sent_is_a_finding():
 
     with pytest.raises(RuntimeError, match="closed with 1005"):
         play(app, "/", [Open()], lifespan=False)
+
+
+def test_code_that_swallows_the_alarm_is_stopped_all_the_same(chatty):
+    async def on_say(self, ws, message):
+        while True:
+            try:
+                while True:
+                    pass
+            except Exception:  # noqa: BLE001, S112 - an application may do that
+                continue
+
+    with pytest.raises((CheckFailed, Stalled), match="without giving way"):
+        play(chatty(on_say), "/chat", [Say("hi")], timeout=0.01)
+
+
+def test_slow_work_that_gives_way_is_not_stopped(chatty):
+    async def on_say(self, ws, message):
+        for _ in range(6):
+            await asyncio.to_thread(threading.Event().wait, 0.03)
+        await self.send(Said("done"))
+
+    trace = play(chatty(on_say), "/chat", [Say("hi")], timeout=0.01)
+
+    assert FromApp(Said("done")) in trace
+
+
+def test_a_task_that_cannot_be_cancelled_is_named(chatty):
+    tasks = []
+
+    class Middleware:
+        async def process_startup(self, scope, event):
+            tasks.append(asyncio.create_task(stubborn()))
+
+    async def stubborn():
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if not stop:
+                    continue
+                raise
+
+    stop = []
+    app = chatty()
+    app.add_middleware(Middleware())
+
+    with pytest.raises(CheckFailed, match=r"does not let itself be cancelled: .*in .*stubborn"):
+        play(app, "/chat", [Say("hi")])
+    stop.append(True)
+    tasks.clear()
+
+
+def test_a_thread_that_does_not_end_is_named(chatty):
+    end = threading.Event()
+
+    class Middleware:
+        async def process_startup(self, scope, event):
+            loop = asyncio.get_running_loop()
+            loop.run_in_executor(None, end.wait)
+
+    app = chatty()
+    app.add_middleware(Middleware())
+    try:
+        with pytest.raises(CheckFailed, match="A thread of the executor does not end: asyncio_0"):
+            play(app, "/chat", [], timeout=0.01)
+    finally:
+        end.set()
+
+
+def test_what_is_raised_in_a_timer_is_seen(chatty):
+    async def on_say(self, ws, message):
+        asyncio.get_running_loop().call_soon({}.__getitem__, "timer")
+
+    with pytest.raises(KeyError, match="timer"):
+        play(chatty(on_say), "/chat", [Say("hi")])
+
+
+def test_that_a_peer_has_left_is_no_error_of_a_timer_either(chatty):
+    def gone():
+        raise falcon.WebSocketDisconnected(1006)
+
+    async def on_say(self, ws, message):
+        asyncio.get_running_loop().call_soon(gone)
+
+    play(chatty(on_say), "/chat", [Say("hi")])
+
+
+def test_a_task_of_the_lifespan_that_dies_is_seen(chatty):
+    async def broken():
+        raise LookupError("the worker")
+
+    class Middleware:
+        async def process_startup(self, scope, event):
+            self.task = asyncio.create_task(broken())
+
+    app = chatty()
+    app.add_middleware(Middleware())
+
+    with pytest.raises(LookupError, match="the worker"):
+        play(app, "/chat", [Say("hi")])
+
+
+def test_an_exit_of_the_application_does_not_end_the_run(chatty):
+    async def on_say(self, ws, message):
+        raise SystemExit(3)
+
+    with pytest.raises(CheckFailed, match=r"has raised SystemExit\(3\)"):
+        play(chatty(on_say), "/chat", [Say("hi")])
+
+
+def test_answers_that_come_late_are_not_compared(chatty):
+    async def on_invalid(self, ws, raw, error):
+        await asyncio.sleep(0.5)
+        await self.send(Said("what?"))
+
+    play(chatty(on_invalid=on_invalid), "/chat", [Say("a"), BROKEN, Say("b")])
+
+
+def test_answers_by_chance_are_not_compared(chatty):
+    answers = iter([0, 1, 1, 0, 1] * 100)
+
+    async def on_say(self, ws, message):
+        await self.send(Said(str(next(answers))))
+
+    play(chatty(on_say), "/chat", [BROKEN, Say("b")])
+
+
+def test_that_time_passes_after_an_invalid_frame_is_not_compared(chatty):
+    async def on_connect(self, req, ws):
+        await self.accept()
+        self.heard = asyncio.get_running_loop().time()
+        self.task = asyncio.create_task(self.watch())
+
+    async def watch(self):
+        while asyncio.get_running_loop().time() - self.heard < 60:
+            await asyncio.sleep(30)
+        await self.ws.close(4408)
+
+    async def on_invalid(self, ws, raw, error):
+        self.heard = asyncio.get_running_loop().time()
+
+    async def on_disconnect(self, ws, close_code):
+        self.task.cancel()
+
+    members = {"on_connect": on_connect, "watch": watch, "on_invalid": on_invalid}
+    app = chatty(on_disconnect=on_disconnect, **members)
+    play(app, "/chat", [Open(), Wait(31.0), BROKEN, Wait(31.0)])
+
+
+def test_where_every_connection_is_refused_nothing_was_played(chatty):
+    async def on_connect(self, req, ws):
+        return False
+
+    app = chatty(on_connect=on_connect)
+    with pytest.raises(CheckFailed, match=r"Every connection was refused(?s:.*)denied 403"):
+        play(app, "/chat", [Say("hi")])
+    play(app, "/chat", [Say("hi")], checks=CHECKS)
+    play(app, "/chat", [])
+
+
+def test_a_group_of_ordinary_ends_is_one_too(chatty):
+    async def gone():
+        raise falcon.WebSocketDisconnected(1006)
+
+    async def on_say(self, ws, message):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(gone())
+
+    play(chatty(on_say), "/chat", [Say("hi")], checks=[no_exception])

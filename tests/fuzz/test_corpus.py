@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import given
 from hypothesis import settings
@@ -118,6 +120,12 @@ def test_without_a_directory_there_are_no_failures(tmp_path):
         (TEXT + '{"send":1}', "x.jsonl:10 is no step: 'on'"),
         (TEXT + '{"on":1,"base64":"?"}', "x.jsonl:10 is no step"),
         (TEXT + '{"on":1,"text":"","invalid":{}}', "x.jsonl:10 is no step"),
+        (TEXT + '{"on":1,"send":5}', "x.jsonl:10 is no step: what it sends is neither"),
+        (TEXT + '{"wait":1e300}', "x.jsonl:10 is no step: 'wait' is a number from 0 to 1e"),
+        (TEXT + '{"on":true,"open":true}', "x.jsonl:10 is no step: 'on' is a number"),
+        (TEXT + '{"on":1,"leave":99999}', "x.jsonl:10 is no step: 'leave' is a number"),
+        (TEXT + '{"on":1,"text":"","turns":"x"}', "x.jsonl:10 is no step: 'turns' is"),
+        (TEXT.replace('{"room":"tea"}', '"abc"'), "x.jsonl:1 lacks something"),
     ],
 )
 def test_what_is_no_failure_is_an_error_that_names_the_line(text, problem):
@@ -130,3 +138,16 @@ def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path):
 
     with pytest.raises(PachinkoUsageError, match=r"x\.jsonl cannot be read"):
         load_all(tmp_path)
+
+
+def test_params_that_json_has_not_are_kept_as_text():
+    stream = Stream([Open()], [Peer({"path": PurePosixPath("a/b"), "n": 1})])
+    failure = load(dump(Failure("/", None, "valid", "", stream)), "x.jsonl")
+
+    assert failure.stream.peers[0].params == {"path": "a/b", "n": 1}
+
+
+def test_the_name_of_a_file_is_not_too_long(tmp_path):
+    path = save(tmp_path, Failure("/a" * 300, None, "valid", "", Stream()))
+
+    assert len(path.name) < 130

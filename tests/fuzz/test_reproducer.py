@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import pytest
 from msgspec import Struct
 
@@ -17,6 +19,7 @@ from pytest_pachinko import Wait
 from pytest_pachinko.fuzz.played import Handshake
 from pytest_pachinko.fuzz.reproducer import headline
 from pytest_pachinko.fuzz.reproducer import reproducer
+from tests.fuzz import taken
 from tests.fuzz.chatty import Join
 from tests.fuzz.chatty import make
 from tests.fuzz.chatty import Say
@@ -166,3 +169,36 @@ def test_a_play_without_a_lifespan_says_so_in_its_reproducer():
         play(make(), "/chat", [Say("a")], lifespan=False, checks=[shout])
 
     assert "lifespan=False" in caught.value.__notes__[1]
+
+
+def test_what_makes_the_application_is_imported_if_that_is_possible():
+    source = reproducer(Stream([Say("a")]), Handshake("/chat"), app=make)
+
+    assert "def test_what_was_found():" in source
+    assert '    play(make, "/chat", stream)\n' in source
+    assert "from tests.fuzz.chatty import make\n" in source
+
+
+def test_messages_whose_names_are_taken_are_shown_as_data():
+    source = reproducer(Stream([Leave(4000), Send(taken.Leave(1), on=2)]), Handshake("/chat"))
+
+    assert 'Send({"type": "taken", "n": 1}, on=2)' in source
+    compile(source, "pasted", "exec")
+
+
+def test_what_has_to_be_put_in_is_said():
+    source = reproducer(Stream([Say("a")]), Handshake("/chat", headers={"authorization": "x"}))
+
+    assert "    # Put in what is <redacted>" in source
+
+
+def test_a_headline_that_ends_with_a_colon_goes_on():
+    assert (
+        headline(ValueError("left behind:\n  task timer")) == "ValueError: left behind: task timer"
+    )
+
+
+def test_params_of_other_types_are_shown_as_text():
+    stream = Stream([Open()], [Peer({"path": PurePosixPath("a/b")})])
+
+    assert 'Peer(params={"path": "a/b"})' in reproducer(stream, Handshake("/{path}"))

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.extra.redis import RedisExampleDatabase
 
+from pytest_pachinko import InvalidFrame
+from pytest_pachinko import PachinkoUsageError
+from pytest_pachinko import Peer
 from pytest_pachinko import Send
 from pytest_pachinko import Stream
 from pytest_pachinko.fuzz import search as module
@@ -116,3 +119,49 @@ def test_what_one_search_has_found_another_one_tries_first(kind, tmp_path):
     assert first is not None
     assert second is not None
     assert second.stream == first.stream
+
+
+def test_what_takes_long_is_not_made_smaller_for_ever(monkeypatch):
+    monkeypatch.setattr(module, "SMALLER", 0.0)
+    plan = Search("slow", 0, examples=200)
+
+    def fail(stream: Stream) -> None:
+        raise LookupError
+
+    found = search(plan, message_streams(Say), fail)
+
+    assert found is not None
+    assert found.always
+    assert plan.tried == 1
+
+
+def test_a_mistake_of_who_opens_connections_is_no_finding():
+    def mistaken(stream: Stream) -> None:
+        raise PachinkoUsageError("no such header")
+
+    with pytest.raises(PachinkoUsageError, match="no such header"):
+        search(Search("usage", 0, examples=5), message_streams(Say), mistaken)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        InvalidFrame('{"type":"say","text":"hi"}', "too_long", "say.text", "too long"),
+        {"type": "say"},
+        {"type": "shout"},
+    ],
+)
+def test_a_failure_from_before_the_schema_has_changed_is_outdated(message):
+    old = Failure("/chat", None, "streams", "", Stream([message]))
+    outcome = run_phase(target(make), "streams", Search("old", 0, examples=1), [old])
+
+    assert outcome.outdated == [old]
+    assert outcome.fixed == []
+
+
+def test_failures_of_text_and_of_other_subprotocols_are_played_as_they_are():
+    stream = Stream(["{", Send(Say("a"), on=2)], [Peer(), Peer(subprotocols=("v9",))])
+    old = Failure("/chat", None, "streams", "", stream)
+    outcome = run_phase(target(make), "streams", Search("old", 0, examples=1), [old])
+
+    assert outcome.fixed == [old]

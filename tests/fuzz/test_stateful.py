@@ -162,3 +162,27 @@ def test_a_machine_without_an_application_says_what_to_write():
 
     with pytest.raises(PachinkoUsageError, match=r"Machine has no app.\nHint: app = staticmethod"):
         run(Machine)
+
+
+def test_a_failure_shows_what_crossed_the_wire_if_anything_did():
+    class Machine(WebSocketStateMachine):
+        app = staticmethod(make)
+        path = "/chat"
+        talks = False
+
+        @rule()
+        async def fail(self):
+            if self.talks:
+                await (await self.session()).send(Say("hi"))
+            raise LookupError("always")
+
+    class Talking(Machine):
+        talks = True
+
+    with pytest.raises(LookupError) as silent:
+        run(Machine)
+    with pytest.raises(LookupError) as talking:
+        run(Talking)
+
+    assert "What crossed the wire" not in "".join(silent.value.__notes__)
+    assert "What crossed the wire:\n  [0] ← accepted" in "".join(talking.value.__notes__)

@@ -744,3 +744,85 @@ def test_files_elsewhere_are_named_in_full(fuzzed: pytest.Pytester) -> None:
         )
 
     result.stdout.fnmatch_lines([f"found  {fuzzed.path}/tests/pachinko_failures/streams-*"])
+
+
+def test_without_a_directory_nothing_is_fuzzed_and_that_is_said(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(test_it="def test_it(): pass")
+
+    result = run(fuzzed, "test_it.py")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["nothing was fuzzed: --pachinko-fuzz needs a directory, not a file"]
+    )
+
+
+def test_a_directory_may_be_a_link(fuzzed: pytest.Pytester) -> None:
+    (fuzzed.path / "real").mkdir()
+    (fuzzed.path / "link").symlink_to(fuzzed.path / "real")
+
+    run(fuzzed, "link", "-k", "streams").assert_outcomes(failed=1)
+
+
+def test_an_application_that_exits_is_an_error_of_its_own(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice="import sys; sys.exit(4)")
+
+    result = run(fuzzed)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["The application calls sys.exit(4)."])
+
+
+def test_a_failure_that_cannot_be_saved_is_shown(fuzzed: pytest.Pytester) -> None:
+    (fuzzed.path / "tests").write_text("a file")
+
+    result = run(fuzzed, "-k", "streams")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "LookupError: said before",
+            "*could not be written to (*), so the stream is only shown here.",
+        ]
+    )
+
+
+def test_something_of_another_event_loop_has_a_hint(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(
+        twice=REPAIRED.replace(
+            "        self.said.add(message.text)",
+            "        await asyncio.wait_for(nobody.wait(), 1)",
+        ).replace("import msgspec", "import asyncio\nimport msgspec\n\nnobody = asyncio.Event()")
+    )
+
+    result = run(fuzzed, "-k", "streams")
+
+    result.stdout.fnmatch_lines(
+        ["Each stream has an event loop of its own*", "Hint: make queues, *"]
+    )
+
+
+def test_a_failure_that_means_something_else_by_now_is_said_to_do_so(
+    fuzzed: pytest.Pytester,
+) -> None:
+    run(fuzzed, "-k", "streams").assert_outcomes(failed=1)
+    fuzzed.makepyfile(
+        twice=REPAIRED.replace("    text: str", "    words: list[str]").replace(
+            "message.text", "str(message.words)"
+        )
+    )
+
+    result = run(fuzzed, "-k", "streams")
+
+    result.stdout.fnmatch_lines(["outdated  tests/pachinko_failures/streams-*"])
+
+
+def test_a_mistake_in_the_hook_is_neither_a_finding_nor_saved(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=TWICE.replace('template="/"', 'template="/{room}"'))
+    fuzzed.makeconftest("def pytest_pachinko_connection(route): return {'params': {'rom': 'tea'}}")
+
+    result = run(fuzzed)
+
+    result.assert_outcomes(failed=5)
+    result.stdout.fnmatch_lines(["*'/{room}' has no rom; its fields: room.*"])
+    assert not (fuzzed.path / "tests").exists()

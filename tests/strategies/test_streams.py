@@ -265,7 +265,7 @@ def test_a_route_of_an_app_is_named_by_its_template(router):
     ("path", "options"), [("/nowhere", {}), ("/rooms/{room}/{day:int}", {"subprotocol": "v2"})]
 )
 def test_a_route_that_is_not_there_is_an_error_that_lists_those_that_are(router, path, options):
-    with pytest.raises(PachinkoUsageError, match=r"There is no route(?s:.*)\[admin\]"):
+    with pytest.raises(PachinkoUsageError, match=r"There is no route(?s:.*) admin\n"):
         resource_streams(router, path, **options)
 
 
