@@ -246,7 +246,7 @@ def _run_in_loop(play: _Play, timeout: float) -> None:
         try:
             loop.run_until_complete(play.run())
         finally:
-            left = close_loop(loop, timeout)
+            left = close_loop(loop)
             if played.stalled is None:
                 played.stalled = next(iter(barks), left)
 
@@ -258,13 +258,8 @@ def _note_error(played: Played, _: Any, context: dict[str, Any]) -> None:
         played.errors.append(error)
 
 
-def close_loop(loop: Any, timeout: float = 1.0) -> str | None:
-    """Close a loop, and end what is left in it; say what cannot be ended.
-
-    Args:
-        loop: The event loop.
-        timeout: Seconds to wait for a thread of its executor.
-    """
+def close_loop(loop: Any) -> str | None:
+    """Close a loop, and end what is left in it; say what cannot be ended."""
     problem = None
     for _ in range(_TURNS):
         left = asyncio.all_tasks(loop)
@@ -279,13 +274,9 @@ def close_loop(loop: Any, timeout: float = 1.0) -> str | None:
             task._log_destroy_pending = False
     if loop._asyncgens:
         loop.run_until_complete(loop.shutdown_asyncgens())
-    executor = loop._default_executor
-    if executor is not None:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for thread in executor._threads:
-            thread.join(timeout)
-            if thread.is_alive():
-                problem = f"A thread of the executor does not end: {thread.name}"
+    if loop._default_executor is not None:
+        # Not waited for: a thread that does not end has been waited for before.
+        loop._default_executor.shutdown(wait=False, cancel_futures=True)
     loop.close()
     return problem
 

@@ -235,6 +235,12 @@ class _Variant:
                 "Hint: route the class or a functools.partial of it, or say it: "
                 f"{route.resource}.schema = TheResource.schema"
             )
+        unknown = [name for name in params if name not in route.values]
+        if unknown:
+            raise PachinkoUsageError(
+                f"The route {route.path!r} has no {', '.join(unknown)}; its fields: "
+                f"{', '.join(route.values) or '(none)'}."
+            )
         fields = {}
         for name, known in route.values.items():
             value = params.get(name, st.sampled_from(known) if known else None)

@@ -447,23 +447,6 @@ def test_a_task_that_cannot_be_cancelled_is_named(chatty):
     tasks.clear()
 
 
-def test_a_thread_that_does_not_end_is_named(chatty):
-    end = threading.Event()
-
-    class Middleware:
-        async def process_startup(self, scope, event):
-            loop = asyncio.get_running_loop()
-            loop.run_in_executor(None, end.wait)
-
-    app = chatty()
-    app.add_middleware(Middleware())
-    try:
-        with pytest.raises(CheckFailed, match="A thread of the executor does not end: asyncio_0"):
-            play(app, "/chat", [], timeout=0.01)
-    finally:
-        end.set()
-
-
 def test_what_is_raised_in_a_timer_is_seen(chatty):
     async def on_say(self, ws, message):
         asyncio.get_running_loop().call_soon({}.__getitem__, "timer")

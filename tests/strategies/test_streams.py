@@ -298,3 +298,8 @@ def test_a_field_for_which_no_value_is_known_is_an_error_that_names_it():
     assert drawn(resource_streams(app, params={"number": "pi"}), 5)[0].peers[0].params == {
         "number": "pi"
     }
+
+
+def test_a_value_for_a_field_that_is_not_there_is_an_error(router):
+    with pytest.raises(PachinkoUsageError, match="has no rom; its fields: room, day"):
+        resource_streams(router, params={"rom": "tea"})
