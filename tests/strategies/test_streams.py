@@ -48,7 +48,7 @@ class Move(Struct, tag="move"):
 SCHEMA = Join | Part | Move
 
 
-def drawn(strategy: Any, number: int = 300) -> list[Stream]:
+def drawn(strategy: Any, number: int = 150) -> list[Stream]:
     """Return what a strategy makes, the same each time."""
     streams: list[Stream] = []
 
