@@ -232,6 +232,8 @@ class Conversation:
             if inbox.accepted and ws.closed:
                 await inbox.drain()
         if inbox.accepted and not inbox.ended:
+            if self._connection is not None:
+                await self._connection.outbox.closing()
             await ws.close()
 
     async def _handshake(self) -> None:

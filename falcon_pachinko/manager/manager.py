@@ -404,9 +404,7 @@ class WebSocketConnectionManager:
         return partial(self._close, whom, order.code, order.reason)
 
     def _offer(self, whom: Target, text: str, size: int) -> int:
-        taken = sum(
-            [member.outbox.offer(text, size) for member in select(whom, self._registry)]
-        )
+        taken = sum([member.outbox.offer(text, size) for member in select(whom, self._registry)])
         self._counts["taken"] += taken
         return taken
 

@@ -223,6 +223,11 @@ class Outbox:
             self._spawn(self._shut())
         return True
 
+    async def closing(self) -> None:
+        """Wait until the connection is closed, if that is what is going on."""
+        if self._end is not None and self._writer is not None:
+            await asyncio.wait({self._writer})
+
     async def stop(self, code: int) -> None:
         """Give up what is not written: the connection has ended.
 
@@ -345,11 +350,12 @@ class Outbox:
 
     def _evict(self) -> None:
         """Close the connection, and give up what waits for it."""
-        if self._writer is not None:
-            self._writer.cancel()
         self._end = _SLOW
         self._give_up("overflow", evicted=True)
-        self._spawn(self._shut())
+        # Without a writer, a transport is at it in this very moment: `_resume` comes next.
+        if self._writer is not None:
+            self._writer.cancel()
+            self._spawn(self._shut())
 
     def _give_up(
         self, reason: LossReason, *, evicted: bool = False, error: Exception | None = None

@@ -1,9 +1,8 @@
 """A chat that does what it is told, and connections to it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
+from typing import ClassVar
 
 import falcon.asgi
 import msgspec
@@ -28,12 +27,12 @@ class Member(WebSocketResource):
     """In the room of its query, as its user, from the handshake on."""
 
     schema = Do
-    ended: list[Any] = []
+    ended: ClassVar[list[Any]] = []
 
     async def on_connect(self, req: Any, ws: Any) -> bool:
         self.connection.join(*req.get_param_as_list("room", default=[]))
         self.connection.bind_user(req.get_param("user"))
-        self.connection.tag(**{"region": req.get_param("region")})
+        self.connection.tag(region=req.get_param("region"))
         return True
 
     async def on_do(self, ws: Any, message: Do) -> None:

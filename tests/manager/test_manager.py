@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import falcon.asgi
 import msgspec
 import pytest
 
@@ -10,7 +11,10 @@ from falcon_pachinko import All
 from falcon_pachinko import CloseCodeError
 from falcon_pachinko import Connection
 from falcon_pachinko import EncodeError
+from falcon_pachinko import install
 from falcon_pachinko import Label
+from falcon_pachinko import Loss
+from falcon_pachinko import ManagerError
 from falcon_pachinko import PachinkoError
 from falcon_pachinko import PayloadTooLargeError
 from falcon_pachinko import Room
@@ -19,8 +23,11 @@ from falcon_pachinko import TargetError
 from falcon_pachinko import UnknownConnectionError
 from falcon_pachinko import User
 from falcon_pachinko import WebSocketConnectionManager
+from falcon_pachinko import WebSocketRouter
 from pytest_pachinko import Closed
 from pytest_pachinko import MemoryTransport
+from tests.manager.conftest import Do
+from tests.manager.conftest import Member
 
 pytestmark = pytest.mark.asyncio
 
@@ -141,8 +148,6 @@ async def test_a_connection_is_known_from_its_accept_to_its_goodbye(
 async def test_a_connection_is_gone_before_on_disconnect(
     manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
 ) -> None:
-    from tests.manager.conftest import Member
-
     resource: Any = type("Fresh", (Member,), {"ended": []})
     async with serving(manager, resource)("/") as ann:
         member = manager.connections()[0]
@@ -166,8 +171,6 @@ async def test_an_ended_connection_is_an_error(
 async def test_a_connection_that_is_not_accepted_cannot_send(
     manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
 ) -> None:
-    from tests.manager.conftest import Member
-
     class Hasty(Member):
         async def on_connect(self, req: Any, ws: Any) -> bool:
             await self.connection.send("hi")
@@ -201,13 +204,15 @@ async def test_a_message_that_does_not_encode_is_an_error(
 async def test_a_message_over_the_limit_is_an_error() -> None:
     manager = WebSocketConnectionManager(max_payload=10)
 
-    with pytest.raises(PayloadTooLargeError, match="A str of 12 bytes: the limit is max_payload=10"):
+    with pytest.raises(
+        PayloadTooLargeError, match="A str of 12 bytes: the limit is max_payload=10"
+    ):
         await manager.send(All(), "0123456789")
 
 
 @pytest.mark.parametrize("local", [True, False])
 async def test_an_unknown_connection_is_an_error(
-    local: bool, manager: WebSocketConnectionManager
+    *, local: bool, manager: WebSocketConnectionManager
 ) -> None:
     with pytest.raises(UnknownConnectionError, match="no connection 'ghost'"):
         await manager.send(Connection("ghost"), News(), local=local)
@@ -244,8 +249,6 @@ async def test_every_error_is_one_of_ours() -> None:
 
 
 async def test_a_loss_hook_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    from falcon_pachinko import Loss
-
     def fail(loss: Loss) -> None:
         raise LookupError("planted")
 
@@ -290,12 +293,6 @@ async def test_without_a_connection_the_first_message_starts_it(
 async def test_one_manager_serves_several_routes_of_an_app(
     manager: WebSocketConnectionManager,
 ) -> None:
-    import falcon.asgi
-
-    from falcon_pachinko import install
-    from falcon_pachinko import WebSocketRouter
-    from tests.manager.conftest import Member
-
     inner = WebSocketRouter()
     inner.add_route("/a", Member)
     inner.add_route("/b", Member)
@@ -313,10 +310,38 @@ async def test_one_manager_serves_several_routes_of_an_app(
 
 
 async def test_a_resource_without_a_manager_says_what_is_missing() -> None:
-    from falcon_pachinko import ManagerError
-    from tests.manager.conftest import Member
-
     with pytest.raises(ManagerError, match=r"Member\.manager: its router has no manager"):
-        Member().manager
+        _ = Member().manager
     assert not hasattr(Member(), "connection")
     assert Member.connection is not None
+
+
+class Leaving(Member):
+    async def on_do(self, ws: Any, message: Do) -> None:
+        raise falcon.WebSocketDisconnected
+
+
+async def test_a_handler_that_means_to_end_the_connection_ends_it(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    async with serving(manager, Leaving)("/") as ann:
+        await ann.send(Do("any"))
+        await ann.expect(Closed(1000))
+
+
+async def test_own_sends_fail_when_the_connection_has_ended(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    failed = []
+
+    class Late(Member):
+        async def on_disconnect(self, ws: Any, close_code: int) -> None:
+            try:
+                await self.send("late")
+            except falcon.WebSocketDisconnected as error:
+                failed.append(error.code)
+
+    async with serving(manager, Late)("/") as ann:
+        await ann.close(4000)
+
+    assert failed == [4000]
