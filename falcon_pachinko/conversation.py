@@ -151,7 +151,7 @@ class Conversation:
     def join(self, manager: WebSocketConnectionManager) -> None:
         """Let a manager know the connection, from its accept to its end."""
         resource = self._resource
-        self._connection = manager.connect(resource.ws, self.inbox)
+        self._connection = manager._connect(resource.ws, self.inbox)  # noqa: SLF001
         self.inbox.opened = self._connection.register
         resource.manager = manager
         resource.connection = self._connection
@@ -316,7 +316,7 @@ class Conversation:
         resource = self._resource
         code = self.inbox.code
         if self._connection is not None:
-            await self._connection.end(code)
+            await self._connection._end(code)  # noqa: SLF001
         if self.unhandled:
             reasons = ", ".join(f"{reason} {count}" for reason, count in self._reasons.items())
             _logger.warning(

@@ -91,7 +91,7 @@ class ManagedConnection(Membership):
         check_close(code, reason)
         return self.outbox.close(code, reason)
 
-    async def end(self, code: int) -> None:
+    async def _end(self, code: int) -> None:
         """Take note that the connection has ended; nobody finds it from here on."""
         self.unregister()
         await self.outbox.stop(code)

@@ -294,7 +294,7 @@ class WebSocketConnectionManager:
             raise
         return await self._order(frames.Close(frames.to_wire(whom), code, reason), local=local)
 
-    def connect(self, ws: WebSocketLike, inbox: Inbox) -> ManagedConnection:
+    def _connect(self, ws: WebSocketLike, inbox: Inbox) -> ManagedConnection:
         """Return a new connection, which is found once it is registered."""
         return ManagedConnection(
             self._registry,
@@ -404,12 +404,17 @@ class WebSocketConnectionManager:
         return partial(self._close, whom, order.code, order.reason)
 
     def _offer(self, whom: Target, text: str, size: int) -> int:
-        taken = sum([member.outbox.offer(text, size) for member in select(whom, self._registry)])
+        taken: int = sum(
+            [member.outbox.offer(text, size) for member in select(whom, self._registry)]
+        )
         self._counts["taken"] += taken
         return taken
 
     def _close(self, whom: Target, code: int, reason: str) -> int:
-        return sum([member.outbox.close(code, reason) for member in select(whom, self._registry)])
+        closed: int = sum(
+            [member.outbox.close(code, reason) for member in select(whom, self._registry)]
+        )
+        return closed
 
     def _lose(self, loss: Loss) -> None:
         counts = self._counts

@@ -45,6 +45,8 @@ CLOSE_TIMEOUT = 0.25
 
 _logger = logging.getLogger("falcon_pachinko")
 
+_DONE = object()
+
 # How a connection ends that takes no more messages.
 _GONE = (1006, "")  # by itself: there is nothing left to close
 _SLOW = (1013, "too slow")
@@ -186,7 +188,10 @@ class Outbox:
             if self._end is not _GONE:
                 self._spawn(self._shut())
             return False
-        self._resume(rest, None if rest is None else _Item(text, size))
+        if rest is None and self._queue is None and self._end is None:
+            self._busy = False
+        else:
+            self._resume(rest, None if rest is None else _Item(text, size))
         return True
 
     async def send(self, text: str) -> None:
@@ -432,8 +437,5 @@ class _Rest:
 def _run_at_once(work: Awaitable[None]) -> _Rest | None:
     """Run something as far as it goes without waiting."""
     iterator: Any = work.__await__()
-    try:
-        first = next(iterator)
-    except StopIteration:
-        return None
-    return _Rest(iterator, first)
+    first = next(iterator, _DONE)
+    return None if first is _DONE else _Rest(iterator, first)

@@ -68,7 +68,7 @@ async def _managed(count: int) -> tuple[WebSocketConnectionManager, list[Peer], 
     peers = [Peer() for _ in range(count)]
     sockets = [await _accepted(peer) for peer in peers]
     for ws in sockets:
-        manager.connect(ws, Inbox(ws)).register()
+        manager._connect(ws, Inbox(ws)).register()
     return manager, peers, sockets
 
 
@@ -106,7 +106,7 @@ async def _latency(count: int, *, stalled: bool) -> float:
         await asyncio.sleep(0)
         times += [peer.arrived - started for peer in others]
     for member in manager.connections():
-        await member.end(1000)
+        await member._end(1000)
     return statistics.median(times)
 
 
