@@ -175,7 +175,9 @@ class Inbox:
         if self._task is None:
             self._task = asyncio.create_task(self._read(), name="falcon_pachinko reader")
             if self.opened is not None:
-                self.opened()
+                # Called once, and then not referred to: it refers to this in turn.
+                opened, self.opened = self.opened, None
+                opened()
 
     def stop(self) -> None:
         """Stop to read."""

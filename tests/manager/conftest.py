@@ -42,7 +42,7 @@ class Member(WebSocketResource):
         await self.send(["done", result])
 
     async def on_disconnect(self, ws: Any, close_code: int) -> None:
-        self.ended.append((self.connection, self.manager.count, close_code))
+        self.ended.append((self.connection.id, self.manager.count, close_code))
 
 
 def serve(manager: WebSocketConnectionManager, resource: Any = Member) -> MemoryTransport:

@@ -1,5 +1,7 @@
 """Sending to groups of connections, through a real app in memory."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -153,7 +155,7 @@ async def test_a_connection_is_gone_before_on_disconnect(
         member = manager.connections()[0]
         await ann.close(4000)
 
-    assert resource.ended == [(member, 0, 4000)]
+    assert resource.ended == [(member.id, 0, 4000)]
 
 
 @pytest.mark.parametrize("verb", ["join", "leave", "bind_user", "send", "close"])
@@ -345,3 +347,27 @@ async def test_own_sends_fail_when_the_connection_has_ended(
         await ann.close(4000)
 
     assert failed == [4000]
+
+
+async def test_ended_connections_are_forgotten(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/?room=tea&user=ann"):
+        await manager.send(All(), News())
+        member = weakref.ref(manager.connections()[0])
+    gc.collect()
+
+    assert member() is None
+
+
+async def test_who_is_refused_was_never_there(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    class Refusing(Member):
+        async def on_connect(self, req: Any, ws: Any) -> bool:
+            self.connection.join("tea")
+            return False
+
+    await serving(manager, Refusing).denied("/")
+
+    assert (manager.count, manager.stats.rooms) == (0, 0)
