@@ -89,8 +89,8 @@ def decode(payload: bytes) -> Frame:
     """
     try:
         frame = _decoder.decode(payload)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    except (RecursionError, msgspec.MsgspecError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
     if frame.version != VERSION:
         raise ValueError(f"version {frame.version}, not {VERSION}")
     return frame

@@ -89,16 +89,14 @@ def good() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("payload", "reason"),
+    "payload",
     [
-        (b"", "DecodeError"),
-        (b"\x94\x01\xa1n\x01\x93\xa4send" + b"\x91" * 100_000, "ValueError"),
-        (msgspec.msgpack.encode([9, "n", 1, ["send", ["all"], b"x"]]), "ValueError"),
+        b"",
+        b"\x94\x01\xa1n\x01\x93\xa4send" + b"\x91" * 100_000,
+        msgspec.msgpack.encode([9, "n", 1, ["send", ["all"], b"x"]]),
     ],
 )
-def test_garbage_is_counted_and_logged(
-    payload: bytes, reason: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_garbage_is_counted_and_logged(payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
     manager: Any = WebSocketConnectionManager()
 
     manager._hear("topic", payload)

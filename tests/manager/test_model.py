@@ -189,4 +189,9 @@ class Game:
 @settings(deadline=None)
 @given(steps)
 def test_a_manager_does_what_sets_do(schedule: list[Any]) -> None:
-    asyncio.run(Game().play(schedule))
+    # Not asyncio.run, which takes away the loop that pytest-asyncio has set.
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(Game().play(schedule))
+    finally:
+        loop.close()
