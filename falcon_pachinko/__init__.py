@@ -8,31 +8,75 @@ handler per tag.
 from falcon_pachinko.compression import Extension
 from falcon_pachinko.compression import offered_extensions
 from falcon_pachinko.dispatch import handles_message
+from falcon_pachinko.errors import BackendError
+from falcon_pachinko.errors import CloseCodeError
 from falcon_pachinko.errors import ConnectError
+from falcon_pachinko.errors import DuplicateConnectionError
+from falcon_pachinko.errors import EncodeError
 from falcon_pachinko.errors import HandlerError
 from falcon_pachinko.errors import InvalidMessage
+from falcon_pachinko.errors import ManagerError
 from falcon_pachinko.errors import PachinkoError
+from falcon_pachinko.errors import PayloadTooLargeError
 from falcon_pachinko.errors import PeerLeftError
 from falcon_pachinko.errors import RouteError
 from falcon_pachinko.errors import SchemaError
+from falcon_pachinko.errors import TargetError
+from falcon_pachinko.errors import UnknownConnectionError
 from falcon_pachinko.hooks import ConnectionContext
 from falcon_pachinko.hooks import MessageContext
+from falcon_pachinko.manager import All
+from falcon_pachinko.manager import Backend
+from falcon_pachinko.manager import Connection
+from falcon_pachinko.manager import Health
+from falcon_pachinko.manager import Label
+from falcon_pachinko.manager import Loss
+from falcon_pachinko.manager import ManagedConnection
+from falcon_pachinko.manager import MemoryBackend
+from falcon_pachinko.manager import Receipt
+from falcon_pachinko.manager import Room
+from falcon_pachinko.manager import Stats
+from falcon_pachinko.manager import Target
+from falcon_pachinko.manager import User
+from falcon_pachinko.manager import WebSocketConnectionManager
 from falcon_pachinko.protocols import WebSocketLike
 from falcon_pachinko.resource import WebSocketResource
 from falcon_pachinko.router import install
 from falcon_pachinko.router import WebSocketRouter
 
 __all__ = [
+    "All",
+    "Backend",
+    "BackendError",
+    "CloseCodeError",
     "ConnectError",
+    "Connection",
     "ConnectionContext",
+    "DuplicateConnectionError",
+    "EncodeError",
     "Extension",
     "HandlerError",
+    "Health",
     "InvalidMessage",
+    "Label",
+    "Loss",
+    "ManagedConnection",
+    "ManagerError",
+    "MemoryBackend",
     "MessageContext",
     "PachinkoError",
+    "PayloadTooLargeError",
     "PeerLeftError",
+    "Receipt",
+    "Room",
     "RouteError",
     "SchemaError",
+    "Stats",
+    "Target",
+    "TargetError",
+    "UnknownConnectionError",
+    "User",
+    "WebSocketConnectionManager",
     "WebSocketLike",
     "WebSocketResource",
     "WebSocketRouter",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from falcon_pachinko.hooks import Hooks
     from falcon_pachinko.hooks import MessageHook
     from falcon_pachinko.inbox import Send
+    from falcon_pachinko.manager.connection import ManagedConnection
+    from falcon_pachinko.manager.manager import WebSocketConnectionManager
     from falcon_pachinko.protocols import WebSocketLike
     from falcon_pachinko.resource import WebSocketResource
 
@@ -56,6 +58,7 @@ async def serve(
     subprotocol: str | None = None,
     original: WebSocketLike | None = None,
     hooks: Sequence[Hooks] = (),
+    manager: WebSocketConnectionManager | None = None,
 ) -> None:
     """Serve one connection with a resource.
 
@@ -68,6 +71,7 @@ async def serve(
         original: The connection that ``ws`` stands in for, whose handshake and close follow
             it.
         hooks: The hooks of the routers, outermost first; the resource's own come inside.
+        manager: The manager that is to know the connection.
     """
     hooks = [*hooks, *hooks_of(type(resource))]
     resource.req = req
@@ -79,6 +83,8 @@ async def serve(
         resource, original or ws, [h for each in hooks for h in each.message]
     )
     resource._conversation = conversation  # noqa: SLF001
+    if manager is not None:
+        conversation.join(manager)
     connection_hooks = [hook for each in hooks for hook in each.connection]
     try:
         if not connection_hooks:
@@ -115,6 +121,7 @@ class Conversation:
     """
 
     __slots__ = (
+        "_connection",
         "_follower",
         "_hooks",
         "_original",
@@ -136,9 +143,19 @@ class Conversation:
         self._hooks = hooks
         self._reasons: Counter[str] = Counter()
         self.inbox = Inbox(resource.ws)
+        self._connection: ManagedConnection | None = None
         self._follower: asyncio.Task[None] | None = None
         self.unhandled = 0
         self.failed = False
+
+    def join(self, manager: WebSocketConnectionManager) -> None:
+        """Let a manager know the connection, from its accept to its end."""
+        resource = self._resource
+        self._connection = manager._connect(resource.ws, self.inbox)  # noqa: SLF001
+        self.inbox.opened = self._connection.register
+        resource.manager = manager
+        resource.connection = self._connection
+        resource._outbox = self._connection.outbox  # noqa: SLF001
 
     async def accept(
         self, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
@@ -215,6 +232,8 @@ class Conversation:
             if inbox.accepted and ws.closed:
                 await inbox.drain()
         if inbox.accepted and not inbox.ended:
+            if self._connection is not None:
+                await self._connection.outbox.closing()
             await ws.close()
 
     async def _handshake(self) -> None:
@@ -296,6 +315,8 @@ class Conversation:
     async def _goodbye(self) -> None:
         resource = self._resource
         code = self.inbox.code
+        if self._connection is not None:
+            await self._connection._end(code)  # noqa: SLF001
         if self.unhandled:
             reasons = ", ".join(f"{reason} {count}" for reason, count in self._reasons.items())
             _logger.warning(

@@ -9,10 +9,18 @@
         ├── RouteError (ValueError)   a template, prefix, name or app that cannot be routed
         ├── ConnectError (RuntimeError)  ``on_connect`` did not decide
         ├── PeerLeftError (RuntimeError)  a handler sent to somebody else, who had left
+        ├── ManagerError (AttributeError)  a resource asked for a manager that its router lacks
+        ├── TargetError (TypeError)  what should say whom a message is for does not
+        ├── UnknownConnectionError (LookupError)  there is no such connection, or it has ended
+        ├── DuplicateConnectionError (ValueError)  there is a connection of that id already
+        ├── EncodeError (ValueError)  a message that msgspec cannot encode to JSON
+        ├── PayloadTooLargeError (ValueError)  a message over the manager's limit
+        ├── CloseCodeError (ValueError)  a code or reason that no close frame can carry
+        ├── BackendError (RuntimeError)  the backend did not take a message
         └── InvalidMessage (ValueError)  a frame that cannot be dispatched
 
-The first three are raised while the application is being put together, the others while a
-connection is served.
+The first three are raised while the application is being put together, the others while
+connections are served.
 """
 
 from __future__ import annotations
@@ -20,14 +28,22 @@ from __future__ import annotations
 from typing import Literal
 
 __all__ = [
+    "BackendError",
+    "CloseCodeError",
     "ConnectError",
+    "DuplicateConnectionError",
+    "EncodeError",
     "HandlerError",
     "InvalidMessage",
     "InvalidReason",
+    "ManagerError",
     "PachinkoError",
+    "PayloadTooLargeError",
     "PeerLeftError",
     "RouteError",
     "SchemaError",
+    "TargetError",
+    "UnknownConnectionError",
 ]
 
 InvalidReason = Literal[
@@ -66,6 +82,38 @@ class PeerLeftError(PachinkoError, RuntimeError):
     Its cause is the ``falcon.WebSocketDisconnected`` of the other connection, which by itself
     would mean that the handler's own has ended.
     """
+
+
+class ManagerError(PachinkoError, AttributeError):
+    """``self.manager`` or ``self.connection`` of a resource whose router has no manager."""
+
+
+class TargetError(PachinkoError, TypeError):
+    """What is given as a target, or as a part of one, is none."""
+
+
+class UnknownConnectionError(PachinkoError, LookupError):
+    """A connection that is not there, or not any more."""
+
+
+class DuplicateConnectionError(PachinkoError, ValueError):
+    """A second connection of one id."""
+
+
+class EncodeError(PachinkoError, ValueError):
+    """A message that msgspec cannot encode to JSON; its cause says why."""
+
+
+class PayloadTooLargeError(PachinkoError, ValueError):
+    """A message whose JSON is longer than the manager's ``max_payload``."""
+
+
+class CloseCodeError(PachinkoError, ValueError):
+    """A close code or reason that cannot be sent (RFC 6455, sections 5.5 and 7.4)."""
+
+
+class BackendError(PachinkoError, RuntimeError):
+    """The backend did not take a message, so that nobody gets it."""
 
 
 class InvalidMessage(PachinkoError, ValueError):  # noqa: N818 - the name of a fact about a frame

@@ -110,6 +110,7 @@ class Inbox:
         lost_code: The code with which the peer ended the connection, once that is read.
         deny: Called with the function that sends to the server, in place of the close event
             that refuses the handshake.
+        opened: Called once, when the connection has been accepted.
     """
 
     __slots__ = (
@@ -122,6 +123,7 @@ class Inbox:
         "deny",
         "frames",
         "lost_code",
+        "opened",
     )
 
     def __init__(self, ws: WebSocketLike) -> None:
@@ -134,6 +136,7 @@ class Inbox:
         self.close_code: int | None = None
         self.lost_code: int | None = None
         self.deny: Callable[[Send], Awaitable[None]] | None = None
+        self.opened: Callable[[], None] | None = None
         self._receive = tap_receive(ws, self.receive)
         tap_send(ws, self.watch)
 
@@ -171,6 +174,10 @@ class Inbox:
         self.accepted = True
         if self._task is None:
             self._task = asyncio.create_task(self._read(), name="falcon_pachinko reader")
+            if self.opened is not None:
+                # Called once, and then not referred to: it refers to this in turn.
+                opened, self.opened = self.opened, None
+                opened()
 
     def stop(self) -> None:
         """Stop to read."""

@@ -12,6 +12,7 @@ from falcon import WebSocketDisconnected
 
 from falcon_pachinko.dispatch import compile_dispatch
 from falcon_pachinko.dispatch import Dispatch
+from falcon_pachinko.errors import ManagerError
 from falcon_pachinko.hooks import Hooks
 from falcon_pachinko.subprotocols import check_tokens
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from falcon_pachinko.errors import InvalidMessage
     from falcon_pachinko.hooks import ConnectionHook
     from falcon_pachinko.hooks import MessageHook
+    from falcon_pachinko.manager.connection import ManagedConnection
+    from falcon_pachinko.manager.manager import WebSocketConnectionManager
+    from falcon_pachinko.manager.outbox import Outbox
     from falcon_pachinko.protocols import WebSocketLike
 
 __all__ = ["WebSocketResource"]
@@ -34,6 +38,22 @@ _encode = msgspec.json.Encoder().encode
 
 _CH = TypeVar("_CH", bound="ConnectionHook")
 _MH = TypeVar("_MH", bound="MessageHook")
+
+
+class _OfManager:
+    """An attribute that instances have if their router has a manager."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is None:
+            return self
+        raise ManagerError(
+            f"{owner.__name__}.{self._name}: its router has no manager.\n"
+            "Hint: WebSocketRouter(manager=WebSocketConnectionManager()). The attribute is there "
+            "when a connection is served, not in __init__."
+        )
 
 
 class WebSocketResource:
@@ -52,6 +72,8 @@ class WebSocketResource:
         params: The path parameters, converted.
         state: Whatever the resource keeps about its connection.
         subprotocol: The negotiated subprotocol, or None.
+        manager: The manager of the router, if it has one.
+        connection: This connection among those of the manager.
 
     Example::
 
@@ -75,7 +97,11 @@ class WebSocketResource:
     state: dict[str, Any]
     subprotocol: str | None
 
+    manager: WebSocketConnectionManager = _OfManager()  # type: ignore[assignment]
+    connection: ManagedConnection = _OfManager()  # type: ignore[assignment]
+
     _conversation: Conversation
+    _outbox: Outbox | None = None
     _dispatch: ClassVar[Dispatch | None] = None
     _hooks: ClassVar[Hooks | None] = None
 
@@ -210,7 +236,11 @@ class WebSocketResource:
             falcon.WebSocketDisconnected: The connection has ended.
         """
         try:
-            await self.ws.send_text(_encode(message).decode())
+            outbox = self._outbox
+            if outbox is None:
+                await self.ws.send_text(_encode(message).decode())
+            else:
+                await outbox.send(_encode(message).decode())
         except WebSocketDisconnected as error:
             # Whose connection it was: a handler may send to others than its own.
             error.resource = self  # type: ignore[attr-defined]

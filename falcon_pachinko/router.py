@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from falcon_pachinko.hooks import ConnectionHook
     from falcon_pachinko.hooks import MessageHook
+    from falcon_pachinko.manager.manager import WebSocketConnectionManager
     from falcon_pachinko.protocols import WebSocketLike
 
     MakeResource = Callable[..., WebSocketResource | Awaitable[WebSocketResource]]
@@ -67,8 +68,10 @@ class WebSocketRouter:
             injection.
         simulator_factory: Called with Falcon's request and WebSocket for each connection;
             returns what is to stand in for the WebSocket, or an awaitable of it. For tests.
+        manager: Knows the connections of its routes, and sends to them by room, user and label.
+            It starts and stops with the lifespan of the app.
 
-    Included routers use the factories of the nearest router that has one.
+    Included routers use the factories and the manager of the nearest router that has one.
 
     Example::
 
@@ -84,10 +87,12 @@ class WebSocketRouter:
         name: str | None = None,
         resource_factory: ResourceFactory | None = None,
         simulator_factory: SimulatorFactory | None = None,
+        manager: WebSocketConnectionManager | None = None,
     ) -> None:
         self.name = name
         self.resource_factory = resource_factory
         self.simulator_factory = simulator_factory
+        self.manager = manager
         self._hooks = Hooks()
         self._routes: list[_Route] = []
         self._included: list[tuple[str, WebSocketRouter]] = []
@@ -280,7 +285,8 @@ def install(app: falcon.asgi.App[Any, Any], router: WebSocketRouter, prefix: str
     """Register every route of a router with an app.
 
     Each composed template is registered with ``app.add_route``; routes that are added to the
-    router later follow. Nothing else in the app is changed.
+    router later follow. A manager becomes a middleware of the app, so that it starts and stops
+    with its lifespan. Nothing else in the app is changed.
 
     Args:
         app: The Falcon ASGI app.
@@ -366,6 +372,9 @@ class _Endpoint:
             resource = await resource
         if type(resource) is not make:
             _check_made(resource, make)
+        manager = self._nearest("manager")
+        if manager is not None and not manager.started:
+            await manager.start()
         await serve(
             resource,
             req,
@@ -374,6 +383,7 @@ class _Endpoint:
             subprotocol=token,
             original=ws,
             hooks=[router._hooks for router in self.chain],
+            manager=manager,
         )
 
     def _nearest(self, name: str) -> Any:
@@ -387,7 +397,7 @@ class _Endpoint:
 class _Mount:
     """A router in an app, and which of its templates are registered there."""
 
-    __slots__ = ("_app", "_registered", "_router", "prefix")
+    __slots__ = ("_app", "_managers", "_registered", "_router", "prefix")
 
     def __init__(
         self, app: falcon.asgi.App[Any, Any], router: WebSocketRouter, prefix: str
@@ -395,6 +405,7 @@ class _Mount:
         self._app = app
         self._router = router
         self._registered: set[str] = set()
+        self._managers: list[WebSocketConnectionManager] = []
         self.prefix = prefix
 
     def plan(self) -> list[_Endpoint]:
@@ -430,6 +441,10 @@ class _Mount:
         for endpoint in endpoints:
             self._app.add_route(endpoint.template, endpoint)
             self._registered.add(endpoint.template)
+            manager = endpoint._nearest("manager")
+            if manager is not None and manager not in self._managers:
+                self._managers.append(manager)
+                self._app.add_middleware(manager)
 
 
 def _routes_of(app: falcon.asgi.App[Any, Any]) -> list[str]:

@@ -31,6 +31,8 @@ ORDER = [
     "falcon_pachinko.manager.targets",
     "falcon_pachinko.manager.registry",
     "falcon_pachinko.manager.outbox",
+    "falcon_pachinko.manager.connection",
+    "falcon_pachinko.manager.frames",
     "falcon_pachinko.manager.backend",
     "falcon_pachinko.manager.memory",
     "falcon_pachinko.manager.redis",

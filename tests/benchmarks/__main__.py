@@ -10,6 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
+from tests.benchmarks import broadcast_cases
 from tests.benchmarks import clock_cases
 from tests.benchmarks import live_cases
 from tests.benchmarks import report
@@ -31,6 +32,8 @@ GROUPS = (
     "trace",
     "strategies",
     "play",
+    "broadcast",
+    "stalled",
 )
 
 _PATIENCE = 60.0  # seconds for one round of one group
@@ -66,6 +69,7 @@ def main() -> None:
     available |= clock_cases.groups(quick=arguments.quick)
     available |= live_cases.groups(quick=arguments.quick)
     available |= strategies_cases.groups(quick=arguments.quick)
+    available |= broadcast_cases.groups(quick=arguments.quick)
     groups = [available[name] for name in GROUPS if name in wanted and name in available]
 
     print(report.versions())

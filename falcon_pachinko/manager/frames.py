@@ -1,0 +1,173 @@
+"""What managers say to each other: versioned, typed, and never pickled.
+
+A frame is a msgpack array. Names are bytes in it, because a name may be any text and
+msgpack's text is UTF-8.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from falcon_pachinko.errors import TargetError
+from falcon_pachinko.manager.targets import All
+from falcon_pachinko.manager.targets import And
+from falcon_pachinko.manager.targets import Connection
+from falcon_pachinko.manager.targets import Label
+from falcon_pachinko.manager.targets import Not
+from falcon_pachinko.manager.targets import Or
+from falcon_pachinko.manager.targets import Room
+from falcon_pachinko.manager.targets import Target
+from falcon_pachinko.manager.targets import User
+
+if TYPE_CHECKING:
+    from falcon_pachinko.manager.targets import LabelValue
+
+__all__ = ["VERSION", "Close", "Frame", "Send", "decode", "encode", "from_wire", "to_wire"]
+
+VERSION = 1
+
+
+class Send(msgspec.Struct, frozen=True, array_like=True, tag="send"):
+    """Send a text frame.
+
+    Attributes:
+        target: To whom, as ``to_wire`` writes it.
+        text: The frame.
+    """
+
+    target: Any
+    text: bytes
+
+
+class Close(msgspec.Struct, frozen=True, array_like=True, tag="close"):
+    """Close connections.
+
+    Attributes:
+        target: Which, as ``to_wire`` writes it.
+        code: The close code.
+        reason: The reason.
+    """
+
+    target: Any
+    code: int
+    reason: str
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True):
+    """One order of a manager to all.
+
+    Attributes:
+        version: Of this format.
+        node: The manager that gave it.
+        sequence: Its place among the orders of that manager, without gaps.
+        order: What is to be done.
+    """
+
+    version: int
+    node: str
+    sequence: int
+    order: Send | Close
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Frame)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return a frame as bytes."""
+    return _encoder.encode(frame)
+
+
+def decode(payload: bytes) -> Frame:
+    """Return the frame that bytes are.
+
+    Raises:
+        ValueError: They are none, or one of another version.
+    """
+    try:
+        frame = _decoder.decode(payload)
+    except (RecursionError, msgspec.MsgspecError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    if frame.version != VERSION:
+        raise ValueError(f"version {frame.version}, not {VERSION}")
+    return frame
+
+
+def to_wire(target: Target) -> list[Any]:  # noqa: PLR0911 - a table
+    """Return a target as plain data.
+
+    Raises:
+        TargetError: It is none of ours.
+    """
+    match target:
+        case All():
+            return ["all"]
+        case Room(name):
+            return ["room", _pack(name)]
+        case User(name):
+            return ["user", _pack(name)]
+        case Connection(id=name):
+            return ["connection", _pack(name)]
+        case Label(items=items):
+            return ["label", [[_pack(key), _pack_value(value)] for key, value in items]]
+        case And(parts):
+            return ["and", [to_wire(part) for part in parts]]
+        case Or(parts):
+            return ["or", [to_wire(part) for part in parts]]
+        case Not(inner):
+            return ["not", to_wire(inner)]
+    raise TargetError(
+        f"{target!r} is no target.\n"
+        'Hint: Room("tea"), User("ann"), Label(region="eu"), Connection(id) or All(), '
+        "which compose with &, | and ~."
+    )
+
+
+def from_wire(data: Any) -> Target:  # noqa: PLR0911 - a table
+    """Return the target that ``to_wire`` has written.
+
+    Raises:
+        ValueError: The data is something else.
+    """
+    match data:
+        case ["all"]:
+            return All()
+        case ["room", bytes(name)]:
+            return Room(_unpack(name))
+        case ["user", bytes(name)]:
+            return User(_unpack(name))
+        case ["connection", bytes(name)]:
+            return Connection(_unpack(name))
+        case ["label", [_, *_] as items]:
+            return Label(**dict(map(_label, items)))
+        case ["and", [_, *_] as parts]:
+            return And(tuple(map(from_wire, parts)))
+        case ["or", [_, *_] as parts]:
+            return Or(tuple(map(from_wire, parts)))
+        case ["not", inner]:
+            return Not(from_wire(inner))
+    raise ValueError("no target")
+
+
+def _label(item: Any) -> tuple[str, LabelValue]:
+    match item:
+        case [bytes(key), bytes(value)]:
+            return _unpack(key), _unpack(value)
+        case [bytes(key), int(value)]:
+            return _unpack(key), value
+    raise ValueError("no label")
+
+
+def _pack(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _pack_value(value: LabelValue) -> bytes | int:
+    return _pack(value) if isinstance(value, str) else value
+
+
+def _unpack(name: bytes) -> str:
+    return name.decode("utf-8", "surrogatepass")

@@ -1,0 +1,441 @@
+"""The manager: connections of this process, and a way to those of others."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from falcon_pachinko.errors import EncodeError
+from falcon_pachinko.errors import PayloadTooLargeError
+from falcon_pachinko.errors import TargetError
+from falcon_pachinko.errors import UnknownConnectionError
+from falcon_pachinko.manager import frames
+from falcon_pachinko.manager.connection import check_close
+from falcon_pachinko.manager.connection import ManagedConnection
+from falcon_pachinko.manager.memory import MemoryBackend
+from falcon_pachinko.manager.outbox import Limits
+from falcon_pachinko.manager.registry import Registry
+from falcon_pachinko.manager.targets import All
+from falcon_pachinko.manager.targets import Connection
+from falcon_pachinko.manager.targets import Or
+from falcon_pachinko.manager.targets import select
+from falcon_pachinko.manager.targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+
+    from falcon_pachinko.inbox import Inbox
+    from falcon_pachinko.manager.backend import Backend
+    from falcon_pachinko.manager.outbox import Loss
+    from falcon_pachinko.manager.outbox import Overflow
+    from falcon_pachinko.protocols import WebSocketLike
+
+__all__ = ["TOPIC", "Receipt", "Stats", "WebSocketConnectionManager"]
+
+TOPIC = "orders"
+"""The one topic of managers: what one of them says, all hear in its order."""
+
+_logger = logging.getLogger("falcon_pachinko")
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is known of an order when the backend has taken it.
+
+    Attributes:
+        node: The manager that gave it.
+        sequence: Its place among the orders of that manager; None if it was ``local``.
+        taken: How many connections of this process had taken it by then. What other
+            processes do is not known.
+    """
+
+    node: str
+    sequence: int | None
+    taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a manager has seen so far.
+
+    Attributes:
+        connections: How many there are.
+        rooms: How many rooms have a member.
+        users: How many users have a connection.
+        taken: How many messages connections have taken, one for each of them.
+        lost: How many messages a connection did not get; see ``Loss``.
+        lost_bytes: How long they were.
+        evicted: How many connections were closed because messages were lost.
+        refused: How many calls raised an error because of what they were given.
+        garbage: How many payloads of the backend were no frames.
+        gaps: How many frames of other managers are missing.
+        duplicates: How many frames came again, and were ignored.
+    """
+
+    connections: int = 0
+    rooms: int = 0
+    users: int = 0
+    taken: int = 0
+    lost: int = 0
+    lost_bytes: int = 0
+    evicted: int = 0
+    refused: int = 0
+    garbage: int = 0
+    gaps: int = 0
+    duplicates: int = 0
+
+
+class WebSocketConnectionManager:
+    """Sends messages to connections, by room, user, label or id.
+
+    A router is given one: ``WebSocketRouter(manager=manager)``. It starts with the lifespan of
+    the app in which that router is installed, or with the first connection or message, and
+    stops with the lifespan.
+
+    Args:
+        backend: Carries messages to other managers. The default, a ``MemoryBackend`` of its
+            own, has no others.
+        node: The name of this manager, which no other on the backend has; random by default.
+        max_messages: How many messages may wait for one slow peer.
+        max_bytes: How many bytes of them.
+        overflow: What happens to one too many: ``"close"`` closes the connection with 1013,
+            ``"drop_oldest"`` and ``"drop_newest"`` drop a message.
+        stall_timeout: How many seconds one message may take to be written, before the
+            connection is closed with 1013.
+        max_payload: How many bytes the JSON of one message may have.
+        on_loss: Called with each ``Loss``.
+
+    Raises:
+        ValueError: A limit is not more than 0, or there is no such policy.
+
+    Attributes:
+        node: The name of this manager.
+        backend: Its backend.
+        limits: The limits of its connections.
+        max_payload: How many bytes one message may have.
+        on_loss: Called with each ``Loss``, or None.
+        started: Whether it hears other managers.
+
+    Example::
+
+        manager = WebSocketConnectionManager()
+        router = WebSocketRouter(manager=manager)
+        ...
+        await manager.send(Room("tea") & ~User("ann"), Said(text="hi"))
+    """
+
+    def __init__(
+        self,
+        backend: Backend | None = None,
+        *,
+        node: str | None = None,
+        max_messages: int = 1024,
+        max_bytes: int = 1 << 20,
+        overflow: Overflow = "close",
+        stall_timeout: float = 10.0,
+        max_payload: int = 1 << 20,
+        on_loss: Callable[[Loss], object] | None = None,
+    ) -> None:
+        self.node = secrets.token_hex(8) if node is None else node
+        self.backend = MemoryBackend() if backend is None else backend
+        self.limits = Limits(max_messages, max_bytes, overflow, stall_timeout)
+        self.max_payload = max_payload
+        self.on_loss = on_loss
+        self.started = False
+        self._alone = backend is None
+        self._starting = asyncio.Lock()
+        self._registry = Registry()
+        self._ids = itertools.count(1)
+        self._sequences = itertools.count(1)
+        self._taken: dict[int, int] = {}  # by sequence, while it is being published
+        self._heard: dict[str, int] = {}  # by node, the last sequence
+        self._counts = dict.fromkeys(
+            ("taken", "lost", "lost_bytes", "evicted", "refused", "garbage", "gaps", "duplicates"),
+            0,
+        )
+
+    def __repr__(self) -> str:
+        return f"<WebSocketConnectionManager {self.node}, {self.count} connections>"
+
+    async def start(self) -> None:
+        """Begin to hear other managers; does nothing if that was done.
+
+        Raises:
+            BackendError: The backend cannot be reached, or knows a manager of that name.
+        """
+        async with self._starting:
+            if self.started:
+                return
+            await self.backend.start(self.node, self._hear)
+            try:
+                await self.backend.subscribe(self.node, TOPIC)
+            except BaseException:
+                await self.backend.stop(self.node)
+                raise
+            self.started = True
+
+    async def stop(self) -> None:
+        """Leave the backend; the connections stay as they are."""
+        if self.started:
+            self.started = False
+            await self.backend.stop(self.node)
+        # A lock belongs to the loop in which somebody waited for it.
+        self._starting = asyncio.Lock()
+
+    async def process_startup(self, scope: Any, event: Any) -> None:  # noqa: ARG002
+        """Start, as a middleware of Falcon."""
+        await self.start()
+
+    async def process_shutdown(self, scope: Any, event: Any) -> None:  # noqa: ARG002
+        """Stop, as a middleware of Falcon."""
+        await self.stop()
+
+    @property
+    def count(self) -> int:
+        """How many connections this process has."""
+        return len(self._registry.everybody)
+
+    @property
+    def stats(self) -> Stats:
+        """What was seen so far."""
+        registry = self._registry
+        return Stats(self.count, len(registry.rooms), len(registry.users), **self._counts)
+
+    def connections(self, target: Target | ManagedConnection = All()) -> tuple[Any, ...]:  # noqa: B008
+        """Return the connections of this process that a target means, as they are just now.
+
+        Raises:
+            TargetError: It is no target.
+        """
+        return tuple(select(self._aim(target, ()), self._registry))
+
+    def connection(self, connection_id: str) -> ManagedConnection:
+        """Return the connection of this process that has an id.
+
+        Raises:
+            UnknownConnectionError: There is none.
+        """
+        return self._registry.find(connection_id)  # type: ignore[return-value]
+
+    async def send(
+        self,
+        target: Target | ManagedConnection,
+        message: Any,
+        *,
+        exclude: Iterable[Target | ManagedConnection] = (),
+        local: bool = False,
+    ) -> Receipt:
+        """Send a message to all connections that a target means, in all processes.
+
+        It is encoded once. Nobody waits for a peer: what a slow one cannot take is queued for
+        it, within limits.
+
+        Args:
+            target: To whom.
+            message: A Struct, or anything else that msgspec encodes to JSON.
+            exclude: To whom not.
+            local: Whether to send to connections of this process only.
+
+        Returns:
+            What is known of it.
+
+        Raises:
+            TargetError: What says to whom is no target.
+            UnknownConnectionError: It is a connection of this process, which is not there.
+            EncodeError: The message cannot be encoded.
+            PayloadTooLargeError: It is longer than ``max_payload``.
+            BackendError: The backend did not take it, and nobody gets it.
+        """
+        whom = self._aim(target, exclude)
+        self._check_known(whom, local=local)
+        payload = self._encode(message)
+        return await self._order(frames.Send(frames.to_wire(whom), payload), local=local)
+
+    async def disconnect(
+        self,
+        target: Target | ManagedConnection,
+        code: int = 1008,
+        reason: str = "",
+        *,
+        local: bool = False,
+    ) -> Receipt:
+        """Close all connections that a target means, in all processes.
+
+        Each is closed behind what was sent to it before.
+
+        Args:
+            target: Which.
+            code: The close code.
+            reason: At most 123 bytes.
+            local: Whether to close connections of this process only.
+
+        Raises:
+            TargetError: What says which is no target.
+            UnknownConnectionError: It is a connection of this process, which is not there.
+            CloseCodeError: The code or the reason cannot be sent.
+            BackendError: The backend did not take it, and nothing is closed.
+        """
+        whom = self._aim(target, ())
+        self._check_known(whom, local=local)
+        try:
+            check_close(code, reason)
+        except ValueError:
+            self._counts["refused"] += 1
+            raise
+        return await self._order(frames.Close(frames.to_wire(whom), code, reason), local=local)
+
+    def _connect(self, ws: WebSocketLike, inbox: Inbox) -> ManagedConnection:
+        """Return a new connection, which is found once it is registered."""
+        return ManagedConnection(
+            self._registry,
+            f"{self.node}-{next(self._ids)}",
+            ws,
+            inbox,
+            self.limits,
+            self._lose,
+            self._encode,
+        )
+
+    def _aim(
+        self, target: Target | ManagedConnection, exclude: Iterable[Target | ManagedConnection]
+    ) -> Target:
+        try:
+            whom = _as_target(target)
+            without = [_as_target(other) for other in exclude]
+        except TargetError:
+            self._counts["refused"] += 1
+            raise
+        if not without:
+            return whom
+        return whom & ~(without[0] if len(without) == 1 else Or(tuple(without)))
+
+    def _check_known(self, whom: Target, *, local: bool) -> None:
+        if not isinstance(whom, Connection) or whom.id in self._registry.everybody:
+            return
+        if local or self._alone or whom.id.startswith(f"{self.node}-"):
+            self._counts["refused"] += 1
+            raise UnknownConnectionError(
+                f"There is no connection {whom.id!r} in this process, which has {self.count}.\n"
+                "Hint: it may have ended."
+            )
+
+    def _encode(self, message: Any) -> bytes:
+        try:
+            payload = _encode(message)
+        except Exception as error:
+            self._counts["refused"] += 1
+            raise EncodeError(
+                f"A {type(message).__name__} cannot be encoded to JSON: {error}"
+            ) from error
+        if len(payload) > self.max_payload:
+            self._counts["refused"] += 1
+            raise PayloadTooLargeError(
+                f"A {type(message).__name__} of {len(payload)} bytes: the limit is "
+                f"max_payload={self.max_payload}."
+            )
+        return payload
+
+    async def _order(self, order: frames.Send | frames.Close, *, local: bool) -> Receipt:
+        if local:
+            return Receipt(self.node, None, self._plan(order)())
+        if not self.started:
+            await self.start()
+        sequence = next(self._sequences)
+        frame = frames.encode(frames.Frame(frames.VERSION, self.node, sequence, order))
+        self._taken[sequence] = 0
+        try:
+            await self.backend.publish(self.node, TOPIC, frame)
+        finally:
+            taken = self._taken.pop(sequence)
+        return Receipt(self.node, sequence, taken)
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        """Take what the backend brings; whatever it is, go on."""
+        try:
+            frame = frames.decode(payload)
+            carry_out = self._plan(frame.order)
+        except (ValueError, TypeError, RecursionError) as error:
+            self._counts["garbage"] += 1
+            _logger.warning(
+                "A payload of %d bytes on the topic %r is no frame of a manager: %s",
+                len(payload),
+                topic,
+                type(error).__name__,
+            )
+            return
+        if not self._is_next(frame.node, frame.sequence):
+            return
+        taken = carry_out()
+        if frame.node == self.node and frame.sequence in self._taken:
+            self._taken[frame.sequence] = taken
+
+    def _is_next(self, node: str, sequence: int) -> bool:
+        last = self._heard.get(node, sequence - 1)
+        if sequence <= last:
+            self._counts["duplicates"] += 1
+            return False
+        missing = sequence - last - 1
+        if missing:
+            self._counts["gaps"] += missing
+            _logger.warning("%d frames of the manager %s are missing", missing, node)
+        self._heard[node] = sequence
+        return True
+
+    def _plan(self, order: frames.Send | frames.Close) -> Callable[[], int]:
+        """Return what carries out an order, and says for how many connections.
+
+        Raises:
+            ValueError: It cannot be carried out.
+        """
+        whom = frames.from_wire(order.target)
+        if isinstance(order, frames.Send):
+            return partial(self._offer, whom, order.text.decode(), len(order.text))
+        check_close(order.code, order.reason)
+        return partial(self._close, whom, order.code, order.reason)
+
+    def _offer(self, whom: Target, text: str, size: int) -> int:
+        taken: int = sum(
+            [member.outbox.offer(text, size) for member in select(whom, self._registry)]
+        )
+        self._counts["taken"] += taken
+        return taken
+
+    def _close(self, whom: Target, code: int, reason: str) -> int:
+        closed: int = sum(
+            [member.outbox.close(code, reason) for member in select(whom, self._registry)]
+        )
+        return closed
+
+    def _lose(self, loss: Loss) -> None:
+        counts = self._counts
+        counts["lost"] += loss.messages
+        counts["lost_bytes"] += loss.bytes
+        counts["evicted"] += loss.evicted
+        if self.on_loss is not None:
+            try:
+                self.on_loss(loss)
+            except Exception:
+                _logger.exception("on_loss failed")
+
+
+def _as_target(value: Any) -> Target:
+    if isinstance(value, Target):
+        frames.to_wire(value)  # an error, if it is a target of somebody's own
+        return value
+    if isinstance(value, ManagedConnection):
+        return Connection(value.id)
+    raise TargetError(
+        f"{value!r} is no target.\n"
+        'Hint: Room("tea"), User("ann"), Label(region="eu"), Connection(id) or All(), '
+        "which compose with &, | and ~."
+    )

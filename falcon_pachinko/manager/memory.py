@@ -1,0 +1,150 @@
+"""A backend inside one process, with switches that make it fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from falcon_pachinko.errors import BackendError
+from falcon_pachinko.manager.backend import Backend
+from falcon_pachinko.manager.backend import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from falcon_pachinko.manager.backend import Deliver
+
+__all__ = ["MemoryBackend"]
+
+
+class _Node:
+    __slots__ = ("deliver", "island", "offline", "topics")
+
+    def __init__(self, deliver: Deliver) -> None:
+        self.deliver = deliver
+        self.topics: set[str] = set()
+        self.offline = False
+        self.island = 0  # nodes on different islands do not hear each other
+
+
+class MemoryBackend(Backend):
+    """Moves bytes between the managers of one process and one event loop.
+
+    Without a fault, what is published has arrived when ``publish`` returns. The switches
+    ``drop``, ``delay``, ``disconnect`` and ``partition`` are for tests; ``heal`` undoes them.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, _Node] = {}
+        self._to_drop = 0
+        self._seconds = 0.0
+        self._late: deque[tuple[_Node, str, bytes]] = deque()
+
+    async def start(self, node: str, deliver: Deliver) -> None:
+        """Attach a node.
+
+        Raises:
+            BackendError: There is a node of that name.
+        """
+        if node in self._nodes:
+            raise BackendError(f"There is a node {node!r} on this backend already.")
+        self._nodes[node] = _Node(deliver)
+
+    async def stop(self, node: str) -> None:
+        """Detach a node; what is under way to it is lost."""
+        self._nodes.pop(node, None)
+
+    async def publish(self, node: str, topic: str, payload: bytes) -> None:
+        """Send a payload to all subscribers of a topic.
+
+        Raises:
+            BackendError: The node is not attached, or disconnected.
+        """
+        sender = self._reachable(node)
+        if self._to_drop:
+            self._to_drop -= 1
+            return
+        for receiver in list(self._nodes.values()):
+            if topic in receiver.topics and receiver.island == sender.island:
+                self._carry(receiver, topic, payload)
+
+    async def subscribe(self, node: str, *topics: str) -> None:
+        """Let what is published on topics reach a node.
+
+        Raises:
+            BackendError: The node is not attached, or disconnected.
+        """
+        self._reachable(node).topics.update(topics)
+
+    async def unsubscribe(self, node: str, *topics: str) -> None:
+        """Undo ``subscribe``.
+
+        Raises:
+            BackendError: The node is not attached, or disconnected.
+        """
+        self._reachable(node).topics.difference_update(topics)
+
+    async def health(self, node: str) -> Health:
+        """Say whether a node can publish."""
+        try:
+            self._reachable(node)
+        except BackendError as error:
+            return Health(ok=False, detail=str(error))
+        return Health(ok=True)
+
+    def drop(self, count: int = 1) -> None:
+        """Lose the next payloads on their way; whoever publishes them does not notice."""
+        self._to_drop = count
+
+    def delay(self, seconds: float) -> None:
+        """Let every payload take its time, in order; 0: none."""
+        self._seconds = seconds
+
+    def disconnect(self, node: str) -> None:
+        """Let a node neither publish, which is an error then, nor hear anything."""
+        self._attached(node).offline = True
+
+    def partition(self, *islands: Iterable[str]) -> None:
+        """Let only the nodes of one island hear each other; the others are on one more."""
+        for node in self._nodes.values():
+            node.island = 0
+        for number, names in enumerate(islands, start=1):
+            for name in names:
+                self._attached(name).island = number
+
+    def heal(self) -> None:
+        """End every fault; what is under way arrives as late as it was to."""
+        self._to_drop = 0
+        self._seconds = 0.0
+        self.partition()
+        for node in self._nodes.values():
+            node.offline = False
+
+    def _attached(self, node: str) -> _Node:
+        try:
+            return self._nodes[node]
+        except KeyError:
+            raise BackendError(f"There is no node {node!r} on this backend.") from None
+
+    def _reachable(self, node: str) -> _Node:
+        found = self._attached(node)
+        if found.offline:
+            raise BackendError(f"The node {node!r} is disconnected from its backend.")
+        return found
+
+    def _carry(self, receiver: _Node, topic: str, payload: bytes) -> None:
+        if self._seconds or self._late:
+            # Behind what is under way, so that the order is kept.
+            self._late.append((receiver, topic, payload))
+            asyncio.get_running_loop().call_later(self._seconds, self._arrive)
+        else:
+            self._put(receiver, topic, payload)
+
+    def _arrive(self) -> None:
+        # Timers may fire in another order than the payloads were published in.
+        self._put(*self._late.popleft())
+
+    def _put(self, receiver: _Node, topic: str, payload: bytes) -> None:
+        if not receiver.offline and receiver in self._nodes.values():
+            receiver.deliver(topic, payload)

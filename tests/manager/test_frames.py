@@ -1,0 +1,105 @@
+"""What managers say to each other, and what a stranger says to them."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example
+from hypothesis import given
+from hypothesis import strategies as st
+
+from falcon_pachinko import All
+from falcon_pachinko import Connection
+from falcon_pachinko import Label
+from falcon_pachinko import Room
+from falcon_pachinko import Target
+from falcon_pachinko import User
+from falcon_pachinko import WebSocketConnectionManager
+from falcon_pachinko.manager import frames
+
+any_text = st.text(st.characters())  # lone surrogates too
+labels = st.dictionaries(
+    st.text(min_size=1).filter(lambda name: name != "self"),
+    st.text() | st.integers(-(2**63), 2**63 - 1),
+    min_size=1,
+)
+targets = st.recursive(
+    st.just(All())
+    | st.builds(Room, any_text)
+    | st.builds(User, any_text)
+    | st.builds(Connection, any_text)
+    | labels.map(lambda items: Label(**items)),
+    lambda inner: (
+        st.builds(lambda a, b: a & b, inner, inner)
+        | st.builds(lambda a, b: a | b, inner, inner)
+        | st.builds(lambda a: ~a, inner)
+    ),
+)
+
+
+@given(targets)
+@example(Room("\ud800"))
+def test_a_target_arrives_as_it_was_sent(target: Target) -> None:
+    frame = frames.Frame(1, "n", 1, frames.Send(frames.to_wire(target), b"x"))
+
+    arrived = frames.decode(frames.encode(frame))
+
+    assert frames.from_wire(arrived.order.target) == target
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4),
+)
+kinds = st.sampled_from(["all", "room", "user", "connection", "label", "and", "or", "not"])
+wires = st.recursive(plain, lambda inner: st.lists(kinds | inner, max_size=4))
+orders = st.tuples(st.just("send"), wires, st.binary()) | st.tuples(
+    st.just("close"), wires, st.integers(-5, 5000), st.text()
+)
+
+
+@given(
+    st.binary()
+    | plain.map(msgspec.msgpack.encode)
+    | st.tuples(st.integers(0, 2), st.text(), st.integers(), orders)
+    .filter(lambda frame: abs(frame[2]) < 2**63)
+    .map(msgspec.msgpack.encode)
+)
+@example(b"")
+@example(b"\x91" * 100_000)
+@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["all"], b"\xff"]]))
+@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["label", [[b"self", 1]]], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["label", [[b"a", 2**63]]], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["label", [7]], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["room", b"\xff"], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", 1, ["close", ["all"], 1006, ""]]))
+@example(msgspec.msgpack.encode([2, "n", 1, ["send", ["all"], b"x"]]))
+def test_whatever_is_on_the_bus_a_manager_serves_on(payload: bytes) -> None:
+    manager = WebSocketConnectionManager()
+
+    manager._hear("topic", payload)
+    manager._hear("topic", good())
+
+    assert manager.stats.garbage in (0, 1)
+    assert manager._heard["good"] == 1
+
+
+def good() -> bytes:
+    return frames.encode(frames.Frame(1, "good", 1, frames.Send(["all"], b"x")))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\x94\x01\xa1n\x01\x93\xa4send" + b"\x91" * 100_000,
+        msgspec.msgpack.encode([9, "n", 1, ["send", ["all"], b"x"]]),
+    ],
+)
+def test_garbage_is_counted_and_logged(payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    manager: Any = WebSocketConnectionManager()
+
+    manager._hear("topic", payload)
+
+    assert manager.stats.garbage == 1
+    assert f"{len(payload)} bytes on the topic 'topic' is no frame" in caplog.text

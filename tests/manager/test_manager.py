@@ -1,0 +1,373 @@
+"""Sending to groups of connections, through a real app in memory."""
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import falcon.asgi
+import msgspec
+import pytest
+
+from falcon_pachinko import All
+from falcon_pachinko import CloseCodeError
+from falcon_pachinko import Connection
+from falcon_pachinko import EncodeError
+from falcon_pachinko import install
+from falcon_pachinko import Label
+from falcon_pachinko import Loss
+from falcon_pachinko import ManagerError
+from falcon_pachinko import PachinkoError
+from falcon_pachinko import PayloadTooLargeError
+from falcon_pachinko import Room
+from falcon_pachinko import Target
+from falcon_pachinko import TargetError
+from falcon_pachinko import UnknownConnectionError
+from falcon_pachinko import User
+from falcon_pachinko import WebSocketConnectionManager
+from falcon_pachinko import WebSocketRouter
+from pytest_pachinko import Closed
+from pytest_pachinko import MemoryTransport
+from tests.manager.conftest import Do
+from tests.manager.conftest import Member
+
+pytestmark = pytest.mark.asyncio
+
+
+class News(msgspec.Struct, tag="news"):
+    text: str = ""
+
+
+async def test_a_room_hears_what_is_sent_to_it(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/?room=tea") as ann, connect("/?room=ale") as bob:
+        await manager.send(Room("tea"), News("hot"))
+
+        assert await ann.receive(News) == News("hot")
+        await bob.expect_silence()
+
+
+async def test_a_user_hears_it_on_every_device(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/?user=ann") as phone, connect("/?user=ann") as desk, connect("/") as bob:
+        await manager.send(User("ann"), News())
+
+        await phone.receive(News)
+        await desk.receive(News)
+        await bob.expect_silence()
+
+
+async def test_targets_compose(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with (
+        connect("/?room=tea&user=ann") as ann,
+        connect("/?room=tea&region=eu") as bob,
+        connect("/?region=us") as joe,
+    ):
+        await manager.send((Room("tea") & ~User("ann")) | Label(region="us"), News())
+
+        await ann.expect_silence()
+        await bob.receive(News)
+        await joe.receive(News)
+
+
+async def test_who_is_excluded_hears_nothing(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/?user=ann") as ann, connect("/?user=bob") as bob, connect("/") as joe:
+        member = manager.connections(User("ann"))[0]
+
+        await manager.send(All(), News("1"), exclude=[member])
+        await manager.send(All(), News("2"), exclude=[member, User("bob")])
+
+        await ann.expect_silence()
+        await bob.expect(News("1"))
+        await joe.expect(News("1"), News("2"))
+
+
+async def test_a_receipt_says_how_many_have_taken_it(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/?room=tea"), connect("/?room=tea"):
+        receipt = await manager.send(Room("tea"), News())
+        local = await manager.send(Room("tea"), News(), local=True)
+
+    assert (receipt.node, receipt.sequence, receipt.taken) == ("here", 1, 2)
+    assert (local.sequence, local.taken) == (None, 2)
+
+
+async def test_everybody_of_a_target_is_disconnected(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/?room=tea") as ann, connect("/") as bob:
+        await manager.send(Room("tea"), News("bye"))
+        receipt = await manager.disconnect(Room("tea"), 4001, "closing time")
+
+        await ann.receive(News)
+        await ann.expect(Closed(4001, reason="closing time"))
+        await bob.expect_silence()
+
+    assert receipt.taken == 1
+
+
+async def test_a_connection_sends_to_itself_and_closes_itself(connect: MemoryTransport) -> None:
+    async with connect("/") as ann:
+        await ann.send_json({"type": "do", "verb": "send", "arguments": ["hi"]})
+        await ann.expect('"hi"', '["done",true]')
+        await ann.send_json({"type": "do", "verb": "close", "arguments": [4002, "enough"]})
+        await ann.expect(Closed(4002, reason="enough"))
+
+
+async def test_a_connection_joins_and_leaves(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/") as ann:
+        await ann.send_json({"type": "do", "verb": "join", "arguments": ["tea", "ale"]})
+        await ann.receive()
+        joined = manager.stats.rooms
+        await ann.send_json({"type": "do", "verb": "leave", "arguments": ["tea"]})
+        await ann.receive()
+
+        assert (joined, manager.stats.rooms) == (2, 1)
+
+
+async def test_a_connection_is_known_from_its_accept_to_its_goodbye(
+    manager: WebSocketConnectionManager, connect: MemoryTransport, serving: Any
+) -> None:
+    async with connect("/?room=tea") as ann:
+        assert manager.count == 1
+        member = manager.connections()[0]
+        await ann.close(4000)
+
+    assert manager.count == 0
+    assert manager.stats.rooms == 0
+    assert member.rooms == {"tea"}
+
+
+async def test_a_connection_is_gone_before_on_disconnect(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    resource: Any = type("Fresh", (Member,), {"ended": []})
+    async with serving(manager, resource)("/") as ann:
+        member = manager.connections()[0]
+        await ann.close(4000)
+
+    assert resource.ended == [(member.id, 0, 4000)]
+
+
+@pytest.mark.parametrize("verb", ["join", "leave", "bind_user", "send", "close"])
+async def test_an_ended_connection_is_an_error(
+    verb: str, manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/"):
+        member = manager.connections()[0]
+
+    with pytest.raises(UnknownConnectionError, match="has ended"):
+        result = getattr(member, verb)(*([] if verb == "close" else ["x"]))
+        await result
+
+
+async def test_a_connection_that_is_not_accepted_cannot_send(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    class Hasty(Member):
+        async def on_connect(self, req: Any, ws: Any) -> bool:
+            await self.connection.send("hi")
+            return True
+
+    with pytest.raises(UnknownConnectionError, match="not accepted yet"):
+        await serving(manager, Hasty).denied("/")
+
+    assert manager.count == 0
+
+
+@pytest.mark.parametrize("target", ["tea", None, Target()])
+async def test_what_is_no_target_is_an_error(
+    target: Any, manager: WebSocketConnectionManager
+) -> None:
+    with pytest.raises(TargetError, match="is no target"):
+        await manager.send(target, News())
+
+    assert manager.stats.refused == 1
+
+
+async def test_a_message_that_does_not_encode_is_an_error(
+    manager: WebSocketConnectionManager,
+) -> None:
+    with pytest.raises(EncodeError, match="A object cannot be encoded"):
+        await manager.send(All(), object())
+
+    assert manager.stats.refused == 1
+
+
+async def test_a_message_over_the_limit_is_an_error() -> None:
+    manager = WebSocketConnectionManager(max_payload=10)
+
+    with pytest.raises(
+        PayloadTooLargeError, match="A str of 12 bytes: the limit is max_payload=10"
+    ):
+        await manager.send(All(), "0123456789")
+
+
+@pytest.mark.parametrize("local", [True, False])
+async def test_an_unknown_connection_is_an_error(
+    *, local: bool, manager: WebSocketConnectionManager
+) -> None:
+    with pytest.raises(UnknownConnectionError, match="no connection 'ghost'"):
+        await manager.send(Connection("ghost"), News(), local=local)
+    with pytest.raises(UnknownConnectionError):
+        manager.connection("ghost")
+
+
+async def test_a_connection_is_found_by_its_id(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/") as ann:
+        member = manager.connections()[0]
+        await manager.send(Connection(member.id), News("1"))
+        await manager.send(member, News("2"))
+
+        await ann.expect(News("1"), News("2"))
+        assert manager.connection(member.id) is member
+        assert member.id in repr(member)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1006, ""), ("x", ""), (1000, "x" * 124)])
+async def test_a_close_that_cannot_be_sent_is_an_error(
+    code: Any, reason: str, manager: WebSocketConnectionManager
+) -> None:
+    with pytest.raises(CloseCodeError):
+        await manager.disconnect(All(), code, reason)
+
+    assert manager.stats.refused == 1
+
+
+async def test_every_error_is_one_of_ours() -> None:
+    for error in (CloseCodeError, EncodeError, TargetError, UnknownConnectionError):
+        assert issubclass(error, PachinkoError)
+
+
+async def test_a_loss_hook_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(loss: Loss) -> None:
+        raise LookupError("planted")
+
+    manager = WebSocketConnectionManager(on_loss=fail)
+    manager._lose(Loss("x", "left", 1, 1))
+
+    assert "on_loss failed" in caplog.text
+    assert manager.stats.lost == 1
+
+
+async def test_the_manager_starts_and_stops_with_the_lifespan(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect:
+        assert manager.started
+        assert (await manager.backend.health("here")).ok
+
+    assert not manager.started
+    assert repr(manager) == "<WebSocketConnectionManager here, 0 connections>"
+
+
+async def test_without_a_lifespan_the_first_connection_starts_it(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with MemoryTransport(connect.app, lifespan=False)("/"):
+        assert manager.started
+
+
+async def test_without_a_connection_the_first_message_starts_it(
+    manager: WebSocketConnectionManager,
+) -> None:
+    await manager.send(All(), News())
+    started = manager.started
+    await manager.start()
+    await manager.stop()
+    await manager.stop()
+
+    assert started
+    assert not manager.started
+
+
+async def test_one_manager_serves_several_routes_of_an_app(
+    manager: WebSocketConnectionManager,
+) -> None:
+    inner = WebSocketRouter()
+    inner.add_route("/a", Member)
+    inner.add_route("/b", Member)
+    outer = WebSocketRouter(manager=manager)
+    outer.include("/inner", inner)
+    app = falcon.asgi.App()
+    install(app, outer)
+    connect = MemoryTransport(app)
+
+    async with connect("/inner/a") as ann, connect("/inner/b") as bob:
+        await manager.send(All(), News())
+
+        await ann.receive(News)
+        await bob.receive(News)
+
+
+async def test_a_resource_without_a_manager_says_what_is_missing() -> None:
+    with pytest.raises(ManagerError, match=r"Member\.manager: its router has no manager"):
+        _ = Member().manager
+    assert not hasattr(Member(), "connection")
+    assert Member.connection is not None
+
+
+class Leaving(Member):
+    async def on_do(self, ws: Any, message: Do) -> None:
+        raise falcon.WebSocketDisconnected
+
+
+async def test_a_handler_that_means_to_end_the_connection_ends_it(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    async with serving(manager, Leaving)("/") as ann:
+        await ann.send(Do("any"))
+        await ann.expect(Closed(1000))
+
+
+async def test_own_sends_fail_when_the_connection_has_ended(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    failed = []
+
+    class Late(Member):
+        async def on_disconnect(self, ws: Any, close_code: int) -> None:
+            try:
+                await self.send("late")
+            except falcon.WebSocketDisconnected as error:
+                failed.append(error.code)
+
+    async with serving(manager, Late)("/") as ann:
+        await ann.close(4000)
+
+    assert failed == [4000]
+
+
+async def test_ended_connections_are_forgotten(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/?room=tea&user=ann"):
+        await manager.send(All(), News())
+        member = weakref.ref(manager.connections()[0])
+    gc.collect()
+
+    assert member() is None
+
+
+async def test_who_is_refused_was_never_there(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    class Refusing(Member):
+        async def on_connect(self, req: Any, ws: Any) -> bool:
+            self.connection.join("tea")
+            return False
+
+    await serving(manager, Refusing).denied("/")
+
+    assert (manager.count, manager.stats.rooms) == (0, 0)
