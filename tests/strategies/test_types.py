@@ -554,7 +554,7 @@ def test_a_type_of_which_nobody_knows_is_not_encoded() -> None:
 
 @pytest.mark.parametrize(
     ("cls", "strategy", "text"),
-    [("Money", st.none(), "takes a class, not 'Money'"), (Opaque, 3, "takes a Hypothesis strat")],
+    [("Money", st.none(), "takes a class, not 'Money'"), (Opaque, 3, "takes a Hypothesis")],
 )
 def test_only_a_class_and_a_strategy_can_be_registered(cls, strategy, text) -> None:
     with pytest.raises(PachinkoUsageError, match=text):
