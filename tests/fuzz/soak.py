@@ -31,6 +31,9 @@ from pytest_pachinko.routes import routes_of
 from tests.strategies.shapes import FIELDS
 from tests.strategies.shapes import SHAPES
 
+PER_ROUND = 20
+"""How many streams are drawn for each resource and phase in a round."""
+
 PER_RESOURCE = 4
 """How many shapes are the fields of the messages of one resource."""
 
@@ -97,8 +100,7 @@ def main(examples: int) -> int:
         for route in routes:
             target = Target(app, [route])
             for phase in PHASES if not round_number else ["streams", "invalid", "mixed"]:
-                each = max(1, examples // (len(routes) * 3 * 4))
-                plan = Search(f"{route.path} {phase}", round_number, each)
+                plan = Search(f"{route.path} {phase}", round_number, PER_ROUND)
                 try:
                     outcome = run_phase(target, phase, plan)
                 except PachinkoUsageError:

