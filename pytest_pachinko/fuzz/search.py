@@ -26,8 +26,11 @@ __tracebackhide__ = True  # a failure is shown in the test, not in here
 SMALLER = 30.0
 """Seconds in which what was found is made smaller: where each stream takes long, they are few."""
 
+FIRST_ROUND = 10
+"""How many streams show how long one takes, where time is the budget."""
+
 ROUND = 250
-"""How many streams are tried before the time is looked at, where time is the budget."""
+"""How many streams are tried at most before the time is looked at."""
 
 
 @dataclass
@@ -97,13 +100,22 @@ def search(
     Returns:
         What was found; None if nothing was.
     """
-    end = None if plan.seconds is None else time.monotonic() + plan.seconds
+    if plan.seconds is None:
+        return _round(plan, plan.seed, streams, attempt, plan.examples, None)
+    before = plan.tried
+    start = time.monotonic()
+    end = start + plan.seconds
+    examples = FIRST_ROUND
     seed = plan.seed
     while True:
-        found = _round(plan, seed, streams, attempt, plan.examples if end is None else ROUND, end)
-        if found is not None or end is None or time.monotonic() >= end:
+        found = _round(plan, seed, streams, attempt, examples, end)
+        now = time.monotonic()
+        if found is not None or now >= end:
             return found
         seed += 1
+        # As many as there is time for: Hypothesis draws them all, however long that takes.
+        rate = (plan.tried - before) / max(now - start, 1e-6)
+        examples = max(1, min(ROUND, int(rate * (end - now))))
 
 
 def _round(

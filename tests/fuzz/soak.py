@@ -31,8 +31,8 @@ from pytest_pachinko.routes import routes_of
 from tests.strategies.shapes import FIELDS
 from tests.strategies.shapes import SHAPES
 
-PER_ROUND = 20
-"""How many streams are drawn for each resource and phase in a round."""
+SECONDS = 1.0
+"""For how long streams are drawn for each resource and phase in a round."""
 
 PER_RESOURCE = 4
 """How many shapes are the fields of the messages of one resource."""
@@ -100,7 +100,8 @@ def main(examples: int) -> int:
         for route in routes:
             target = Target(app, [route])
             for phase in PHASES if not round_number else ["streams", "invalid", "mixed"]:
-                plan = Search(f"{route.path} {phase}", round_number, PER_ROUND)
+                name = f"{route.path} {phase}"
+                plan = Search(name, 1000 * round_number, examples=1, seconds=SECONDS)
                 try:
                     outcome = run_phase(target, phase, plan)
                 except PachinkoUsageError:

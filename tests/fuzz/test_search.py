@@ -47,7 +47,7 @@ def target(app: Any) -> Target:
 
 
 def test_a_search_ends_when_its_time_is_over(monkeypatch):
-    monkeypatch.setattr(module, "ROUND", 1)
+    monkeypatch.setattr(module, "FIRST_ROUND", 1)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=count().__next__))
     plan = Search("time", 0, examples=1, seconds=10)
 
