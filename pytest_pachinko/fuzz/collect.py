@@ -419,7 +419,7 @@ class FuzzedPhase(pytest.Function):
         self.stash[_SAID] = {"tried": outcome.tried, "lines": lines}
         fuzzing = self._node.fuzzing
         found = outcome.found
-        if found is None and not target.accepted:
+        if found is None and target.refused and not target.accepted:
             pytest.skip(
                 "every connection was refused, so nothing was fuzzed\n"
                 "Hint: the hook pytest_pachinko_connection(route), or the fixture "

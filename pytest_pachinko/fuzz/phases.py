@@ -89,6 +89,7 @@ class Target:
         lifespan: Whether to run the application's lifespan.
         timeout: Seconds of real time that a wait may take.
         accepted: Whether a connection was ever accepted.
+        refused: Whether one was ever refused.
         last_check: The last check that was made.
     """
 
@@ -99,6 +100,7 @@ class Target:
     lifespan: bool = True
     timeout: float = 1.0
     accepted: bool = False
+    refused: bool = False
     last_check: Check | None = None
 
     @property
@@ -137,7 +139,9 @@ class Target:
             Exception: Something is wrong.
         """
         played = self.play(stream)
-        self.accepted = self.accepted or any(not line.refused for line in played.lines)
+        for line in played.lines:
+            self.refused = self.refused or line.refused
+            self.accepted = self.accepted or not line.refused
         for check in self.checks:
             self.last_check = check
             check(played)
