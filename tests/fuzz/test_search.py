@@ -26,6 +26,7 @@ from pytest_pachinko.fuzz.phases import Target
 from pytest_pachinko.fuzz.search import Search
 from pytest_pachinko.fuzz.search import search
 from pytest_pachinko.routes import routes_of
+from pytest_pachinko.stacks import places_in
 from pytest_pachinko.strategies import message_streams
 from tests.fuzz.chatty import make
 from tests.fuzz.chatty import Say
@@ -168,3 +169,16 @@ def test_failures_of_text_and_of_other_subprotocols_are_played_as_they_are():
     outcome = run_phase(target(make), "streams", Search("old", 0, examples=1), [old])
 
     assert outcome.fixed == [old]
+
+
+def test_an_exception_that_the_toolkit_makes_of_another_is_shown_where_that_was_raised():
+    def raise_it() -> None:
+        raise LookupError("the cause")
+
+    try:
+        raise_it()
+    except LookupError as cause:
+        error = ValueError("made of it")
+        error.__cause__ = cause
+
+    assert any("raise_it: raise LookupError" in place for place in places_in(error))
