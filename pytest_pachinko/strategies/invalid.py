@@ -114,14 +114,14 @@ def _frames(draw: Callable[[SearchStrategy[Any]], Any], schema: Any) -> InvalidF
     tag = operator.tag if isinstance(operator, Mutation) else draw(st.sampled_from(tags))
     message = make(oracle.variants[tag])
     # An operator that does nothing to this message leaves it to the next one.
-    for one in catalogue.operators[number:]:
-        if isinstance(one, str):
-            frame = _operated(oracle, one, message)
-        else:
-            frame = _mutated(oracle, one, message, make) if one.tag == tag else None
-        if frame is not None:
-            return frame
-    return catalogue.empty
+    tried = (
+        _operated(oracle, one, message)
+        if isinstance(one, str)
+        else _mutated(oracle, one, message, make)
+        for one in catalogue.operators[number:]
+        if isinstance(one, str) or one.tag == tag
+    )
+    return next(filter(None, tried), catalogue.empty)
 
 
 def _operated(oracle: Oracle, operator: str, message: Any) -> InvalidFrame | None:
