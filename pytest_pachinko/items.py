@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_pachinko.fuzz.checks import Check
     from pytest_pachinko.routes import Route
     from pytest_pachinko.trace.record import Trace
 
-__all__ = ["MARKER", "NODE_ID", "SOURCES", "Hooks", "flag", "marked", "option", "traces_of"]
+__all__ = [
+    "MARKER",
+    "NODE_ID",
+    "SOURCES",
+    "Hooks",
+    "flag",
+    "marked",
+    "option",
+    "path_option",
+    "traces_of",
+]
 
 SOURCES = pytest.StashKey["list[Any]"]()
 """What a test has opened sessions with: each with the attribute ``traces``."""
@@ -39,6 +51,14 @@ def option(config: pytest.Config, name: str) -> str:
     """Return an option of the command line, or else its twin of the configuration."""
     value = config.getoption(f"--{name.replace('_', '-')}")
     return str(config.getini(name) if value is None else value)
+
+
+def path_option(config: pytest.Config, name: str) -> Path | None:
+    """Return the path that an option names, in the configuration from the root directory."""
+    given = config.getoption(f"--{name.replace('_', '-')}")
+    base = config.rootpath if given is None else config.invocation_params.dir
+    named = option(config, name)
+    return base / named if named else None
 
 
 def flag(config: pytest.Config, name: str) -> bool:

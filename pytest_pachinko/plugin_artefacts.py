@@ -12,6 +12,7 @@ import pytest
 from pytest_pachinko import artefacts
 from pytest_pachinko.items import NODE_ID
 from pytest_pachinko.items import option
+from pytest_pachinko.items import path_option
 from pytest_pachinko.items import SOURCES
 from pytest_pachinko.items import traces_of
 from pytest_pachinko.trace.export import Comparison
@@ -137,18 +138,17 @@ def _tried(act: Callable[..., Any], *args: Any) -> tuple[Any, str]:
 
 def configure(config: pytest.Config) -> None:
     """Register what writes files, if somebody asks for some."""
-    name = config.getoption("--pachinko-trace-dir")
-    base = config.rootpath if name is None else config.invocation_params.dir
-    name = option(config, "pachinko_trace_dir")
+    directory = path_option(config, "pachinko_trace_dir")
     every = config.getoption("--pachinko-trace-all")
-    if every and not name:
+    if every and directory is None:
         raise pytest.UsageError("--pachinko-trace-all needs --pachinko-trace-dir=DIR")
-    if name and (base / name).exists() and not (base / name).is_dir():
+    if directory is not None and directory.exists() and not directory.is_dir():
+        name = option(config, "pachinko_trace_dir")
         raise pytest.UsageError(f"{name!r} is not a valid pachinko_trace_dir: it is a file")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     writer = _Artefacts(
         config,
-        base / name if name else None,
+        directory,
         every=bool(every or config.getini("pachinko_trace_all")),
         summary=summary or None,
     )

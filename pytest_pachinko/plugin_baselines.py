@@ -16,6 +16,7 @@ from pytest_pachinko.baseline import wire
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.items import marked
 from pytest_pachinko.items import NODE_ID
+from pytest_pachinko.items import path_option
 from pytest_pachinko.items import traces_of
 from pytest_pachinko.trace.naming import parse_rules
 
@@ -30,7 +31,7 @@ __all__ = ["configure"]
 def configure(config: pytest.Config) -> None:
     """Keep baselines, or compare with them, as the options say."""
     record, baseline = (
-        _directory(config, name) for name in ("pachinko_record", "pachinko_baseline")
+        path_option(config, name) for name in ("pachinko_record", "pachinko_baseline")
     )
     if config.getoption("--pachinko-accept") and baseline is None:
         raise pytest.UsageError(
@@ -39,15 +40,6 @@ def configure(config: pytest.Config) -> None:
     nothing_runs = config.getoption("collectonly") or config.getoption("setuponly")
     if (record or baseline) and not nothing_runs:
         config.pluginmanager.register(_Baselines(config, record, baseline), "pachinko-baselines")
-
-
-def _directory(config: pytest.Config, name: str) -> Path | None:
-    """Return the directory that an option names, in the configuration from the root directory."""
-    given = config.getoption(f"--{name.replace('_', '-')}")
-    if given is not None:
-        return config.invocation_params.dir / str(given) if given else None
-    configured = str(config.getini(name))
-    return config.rootpath / configured if configured else None
 
 
 class _Baselines:

@@ -16,6 +16,7 @@ from pytest_pachinko.coverage_report import shortfall
 from pytest_pachinko.coverage_report import table
 from pytest_pachinko.items import flag
 from pytest_pachinko.items import option
+from pytest_pachinko.items import path_option
 from pytest_pachinko.items import SOURCES
 from pytest_pachinko.items import traces_of
 from pytest_pachinko.observing import observing
@@ -39,21 +40,12 @@ def configure(config: pytest.Config) -> None:
             f"{given!r} is not a valid pachinko_cov_fail_under: a percentage, such as 80"
         )
     shown = flag(config, "pachinko_cov") or flag(config, "pachinko_fuzz")
-    path = _path(config)
+    path = path_option(config, "pachinko_cov_json")
     nothing_runs = config.getoption("collectonly") or config.getoption("setuponly")
     if (shown or path or least) and not nothing_runs:
         measuring = _Measuring(config, path, least, shown=shown)
         config.pluginmanager.register(measuring, "pachinko-coverage")
         config.add_cleanup(measuring.stop)
-
-
-def _path(config: pytest.Config) -> Path | None:
-    """Return the file for JSON, in the configuration from the root directory."""
-    given = config.getoption("--pachinko-cov-json")
-    if given is not None:
-        return config.invocation_params.dir / str(given) if given else None
-    configured = str(config.getini("pachinko_cov_json"))
-    return config.rootpath / configured if configured else None
 
 
 class _Measuring:
