@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import falcon.asgi
 
 from falcon_pachinko.errors import RouteError
+from falcon_pachinko.router import WebSocketRouter
 from falcon_pachinko.subprotocols import choose
 from falcon_pachinko.subprotocols import tokens_of
 from falcon_pachinko.subprotocols import unwrap
@@ -107,7 +108,7 @@ def routes_of(app: Any) -> list[Route]:
         app: An ASGI application: a Falcon app, perhaps wrapped in middleware, or a
             ``WebSocketRouter``. There are none in any other.
     """
-    if hasattr(app, "_walk"):  # a router that is in no app yet
+    if isinstance(app, WebSocketRouter):  # one that is in no app yet
         scratch = falcon.asgi.App()
         for endpoint in app._walk():
             scratch.add_route(endpoint.template, endpoint)

@@ -28,8 +28,10 @@ __all__ = [
     "Stream",
     "Wait",
     "encode_custom",
+    "first_offer",
     "frame_of",
     "messages_of",
+    "plain_params",
 ]
 
 ENCODERS: dict[type, Callable[[Any], Any]] = {}
@@ -206,6 +208,19 @@ class Stream(Sequence[Step]):
 
 
 _PEER = Peer()
+
+
+def first_offer(peer: Peer) -> str | None:
+    """Return the subprotocol that a peer would rather have than the others, if it offers any."""
+    return peer.subprotocols[0] if peer.subprotocols else None
+
+
+def plain_params(peer: Peer) -> dict[str, Any]:
+    """Return a peer's fields, with the text of what has neither a source nor a place in JSON."""
+    return {
+        name: value if type(value) in (str, int, float, bool) else str(value)
+        for name, value in peer.params.items()
+    }
 
 
 def frame_of(message: Any) -> str | bytes:

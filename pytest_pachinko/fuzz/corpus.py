@@ -42,6 +42,7 @@ from pytest_pachinko.stream import InvalidFrame
 from pytest_pachinko.stream import Leave
 from pytest_pachinko.stream import Open
 from pytest_pachinko.stream import Peer
+from pytest_pachinko.stream import plain_params
 from pytest_pachinko.stream import Send
 from pytest_pachinko.stream import Stream
 from pytest_pachinko.stream import Wait
@@ -59,7 +60,7 @@ VERSION = 1
 
 _SLUG = 100  # how much of a route is in the name of a file
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def dump(failure: Failure) -> str:
         "error": failure.error,
         "peers": [
             {
-                "params": {k: _plain(v) for k, v in peer.params.items()},
+                "params": plain_params(peer),
                 "subprotocols": peer.subprotocols,
             }
             for peer in failure.stream.peers
@@ -174,10 +175,6 @@ def load_all(directory: Path) -> list[Failure]:
             raise PachinkoUsageError(f"{path} cannot be read: {error}") from error
         failures.append(load(text, path.name, path))
     return failures
-
-
-def _plain(value: Any) -> Any:
-    return value if type(value) in (str, int, float, bool) else str(value)
 
 
 def _to_json(step: Step) -> dict[str, Any]:

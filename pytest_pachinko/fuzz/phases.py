@@ -16,7 +16,6 @@ Failures of earlier runs are played before anything else of the phase in which t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -35,7 +34,6 @@ import hypothesis
 import hypothesis.strategies as st
 import msgspec
 
-from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.fuzz.checks import Check
 from pytest_pachinko.fuzz.checks import CHECKS
 from pytest_pachinko.fuzz.checks import MANY
@@ -47,6 +45,7 @@ from pytest_pachinko.fuzz.search import Found
 from pytest_pachinko.fuzz.search import Search
 from pytest_pachinko.fuzz.search import search
 from pytest_pachinko.routes import DECLARED
+from pytest_pachinko.routes import Route
 from pytest_pachinko.strategies.boundaries import Boundary
 from pytest_pachinko.strategies.boundaries import sweep_boundaries
 from pytest_pachinko.strategies.invalid import sweep_invalid
@@ -55,6 +54,7 @@ from pytest_pachinko.strategies.messages import simplest_messages
 from pytest_pachinko.strategies.schemas import decoder_for
 from pytest_pachinko.strategies.streams import Options
 from pytest_pachinko.strategies.streams import route_streams
+from pytest_pachinko.stream import first_offer
 from pytest_pachinko.stream import frame_of
 from pytest_pachinko.stream import InvalidFrame
 from pytest_pachinko.stream import Leave
@@ -66,7 +66,6 @@ from pytest_pachinko.trace.redact import REDACTED
 
 if TYPE_CHECKING:
     from pytest_pachinko.fuzz.corpus import Failure
-from pytest_pachinko.routes import Route
 
 __all__ = ["PHASES", "Outcome", "Target", "run_phase"]
 
@@ -169,7 +168,7 @@ class Target:
         return plain, handshake
 
     def _given(self, peer: Peer) -> Mapping[str, Any]:
-        return self.options.get(peer.subprotocols[0] if peer.subprotocols else None, {})
+        return self.options.get(first_offer(peer), {})
 
 
 def _hidden(given: Any) -> dict[str, str] | None:
@@ -193,8 +192,7 @@ class _ByRoute(Handshake):
 
     def of(self, peer: Peer) -> dict[str, Any]:
         """Return what opens the connection of a peer."""
-        token = peer.subprotocols[0] if peer.subprotocols else None
-        given = self.options.get(token, {})
+        given = self.options.get(first_offer(peer), {})
         plain = Handshake(
             self.path, given.get("headers"), None, given.get("cookies"), given.get("query")
         )
@@ -234,7 +232,7 @@ def run_phase(target: Target, phase: str, plan: Search, known: Iterable[Failure]
         if not _is_current(target, failure.stream):
             outcome.outdated.append(failure)
             continue
-        found = _attempt(target, plan, failure.stream)
+        found = plan.attempt(target.attempt, failure.stream)
         if found is None:
             outcome.fixed.append(failure)
         elif outcome.found is None:
@@ -242,7 +240,8 @@ def run_phase(target: Target, phase: str, plan: Search, known: Iterable[Failure]
     fixed, drawn = PHASES[phase]
     if outcome.found is None:
         streams = fixed(target)
-        outcome.found = next(filter(None, (_attempt(target, plan, each) for each in streams)), None)
+        tries = (plan.attempt(target.attempt, each) for each in streams)
+        outcome.found = next(filter(None, tries), None)
     if outcome.found is None and drawn is not None:
         strategy = route_streams(target.routes, drawn, target.params)
         outcome.found = search(plan, strategy, target.attempt)
@@ -258,8 +257,7 @@ def _is_current(target: Target, stream: Stream) -> bool:
     for step in stream:
         if not isinstance(step, Send) or isinstance(step.message, str | bytes):
             continue
-        tokens = stream.peer(step.on).subprotocols
-        schema = schemas.get(tokens[0] if tokens else None)
+        schema = schemas.get(first_offer(stream.peer(step.on)))
         try:
             decoder_for(schema).decode(frame_of(step.message))
         except UNDECODABLE:
@@ -271,28 +269,13 @@ def _is_current(target: Target, stream: Stream) -> bool:
     return True
 
 
-def _attempt(target: Target, plan: Search, stream: Stream) -> Found | None:
-    plan.tried += 1
-    try:
-        target.attempt(stream)
-    except PachinkoUsageError:
-        raise  # of whoever opens connections, not of the application
-    except Exception as error:  # noqa: BLE001 - whatever an application or a check raises
-        return Found(stream, error)
-    finally:
-        if plan.progress is not None:
-            plan.progress()
-    return None
-
-
 def _smaller(target: Target, plan: Search, found: Found) -> Found:
     """Leave out the steps of a stream without which it goes wrong too, and in the same way."""
-    plan.found_at = plan.found_at or time.monotonic()
     steps = list(found.stream.steps)
     at = len(steps) - 1
     while at >= 0 and not plan.is_over(None, found=True):
         shorter = Stream(steps[:at] + steps[at + 1 :], found.stream.peers)
-        again = _attempt(target, plan, shorter)
+        again = plan.attempt(target.attempt, shorter)
         if again is not None and headline(again.error) == headline(found.error):
             found = again
             steps = list(shorter.steps)

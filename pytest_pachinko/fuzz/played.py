@@ -156,7 +156,6 @@ class Played:
         errors: What was raised on behalf of no connection, such as in a task of the lifespan.
         lifespan: Whether the application's lifespan was run.
         app: The application.
-        factory: What makes it, or the application itself.
         again: Plays another stream against the application, or against another one if there is
             a factory.
     """
@@ -172,7 +171,6 @@ class Played:
     errors: list[BaseException] = field(default_factory=list)
     lifespan: bool = True
     app: Any = None
-    factory: Any = None
 
 
 def run(
@@ -209,7 +207,7 @@ def run(
     played = Played(stream, handshake, again, lifespan=lifespan)
     made = app() if _is_factory(app) else app
     with observing():
-        played.app, played.factory = made, app
+        played.app = made
         copy_context().run(_run_in_loop, _Play(played, made, lifespan, timeout), timeout)
     collect(line.trace for line in played.lines)
     answers = {

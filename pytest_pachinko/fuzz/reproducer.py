@@ -22,6 +22,7 @@ from pytest_pachinko.stream import frame_of
 from pytest_pachinko.stream import InvalidFrame
 from pytest_pachinko.stream import messages_of
 from pytest_pachinko.stream import Peer
+from pytest_pachinko.stream import plain_params
 from pytest_pachinko.stream import Send
 from pytest_pachinko.stream import Stream
 from pytest_pachinko.trace.event import decoder
@@ -254,18 +255,12 @@ def _peer(peer: Peer, imports: Imports) -> str:
     imports.add(("pytest_pachinko", "Peer"))
     given = []
     if peer.params:
-        shown = {name: _simple(value) for name, value in peer.params.items()}
-        given.append(f"params={literal(shown, imports)}")
+        given.append(f"params={literal(plain_params(peer), imports)}")
     if peer.subprotocols:
         given.append(f"subprotocols={literal(peer.subprotocols, imports)}")
     if peer.headers:
         given.append(f"headers={_headers(peer.headers, imports)}")
     return f"Peer({', '.join(given)})"
-
-
-def _simple(value: Any) -> Any:
-    """Return what stands in a path in the place of a value that has no source."""
-    return value if type(value) in (int, float, bool) else str(value)
 
 
 def _options(handshake: Handshake, imports: Imports) -> list[tuple[str, str]]:

@@ -81,6 +81,32 @@ class Search:
             return time.monotonic() >= self.found_at + SMALLER
         return end is not None and self.tried > 0 and time.monotonic() >= end
 
+    def attempt(self, attempt: Callable[[Stream], Any], stream: Stream) -> Found | None:
+        """Try a stream, and count it.
+
+        Args:
+            attempt: Tries one, and raises if something goes wrong.
+            stream: The stream.
+
+        Returns:
+            What was found; None if nothing was.
+
+        Raises:
+            PachinkoUsageError: Whoever opens connections has done wrong, not the application.
+        """
+        self.tried += 1
+        try:
+            attempt(stream)
+        except PachinkoUsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever an application or a check raises
+            self.found_at = self.found_at or time.monotonic()
+            return Found(stream, error)
+        finally:
+            if self.progress is not None:
+                self.progress()
+        return None
+
 
 def stable_seed(text: str) -> int:
     """Return a seed that is the same in each run and on each machine."""
@@ -132,18 +158,10 @@ def _round(
         nonlocal last
         if plan.is_over(end, found=last is not None):
             return  # Hypothesis goes on to the end of its round
-        plan.tried += 1
-        try:
-            attempt(stream)
-        except PachinkoUsageError:
-            raise  # of whoever opens connections, not of the application
-        except Exception as error:
-            last = Found(stream, error)
-            plan.found_at = plan.found_at or time.monotonic()
-            raise
-        finally:
-            if plan.progress is not None:
-                plan.progress()
+        found = plan.attempt(attempt, stream)
+        if found is not None:
+            last = found
+            raise found.error
 
     # By its name Hypothesis knows what it has found before.
     body.__name__ = f"fuzz_{zlib.crc32(plan.name.encode())}"
