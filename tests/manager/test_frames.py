@@ -47,6 +47,15 @@ def test_a_target_arrives_as_it_was_sent(target: Target) -> None:
     assert frames.from_wire(arrived.order.target) == target
 
 
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(["nobody"], "no target"), (["not", 7], "no target"), (["label", [7]], "no label")],
+)
+def test_what_is_no_target_is_refused(data: Any, error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        frames.from_wire(data)
+
+
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary(),
     lambda inner: st.lists(inner, max_size=4),
