@@ -28,12 +28,14 @@ from falcon_pachinko.hooks import MessageContext
 from falcon_pachinko.manager import All
 from falcon_pachinko.manager import Backend
 from falcon_pachinko.manager import Connection
+from falcon_pachinko.manager import Gap
 from falcon_pachinko.manager import Health
 from falcon_pachinko.manager import Label
 from falcon_pachinko.manager import Loss
 from falcon_pachinko.manager import ManagedConnection
 from falcon_pachinko.manager import MemoryBackend
 from falcon_pachinko.manager import Receipt
+from falcon_pachinko.manager import RedisBackend
 from falcon_pachinko.manager import Room
 from falcon_pachinko.manager import Stats
 from falcon_pachinko.manager import Target
@@ -55,6 +57,7 @@ __all__ = [
     "DuplicateConnectionError",
     "EncodeError",
     "Extension",
+    "Gap",
     "HandlerError",
     "Health",
     "InvalidMessage",
@@ -68,6 +71,7 @@ __all__ = [
     "PayloadTooLargeError",
     "PeerLeftError",
     "Receipt",
+    "RedisBackend",
     "Room",
     "RouteError",
     "SchemaError",

@@ -33,6 +33,7 @@ ORDER = [
     "falcon_pachinko.manager.outbox",
     "falcon_pachinko.manager.connection",
     "falcon_pachinko.manager.frames",
+    "falcon_pachinko.manager.hearing",
     "falcon_pachinko.manager.backend",
     "falcon_pachinko.manager.memory",
     "falcon_pachinko.manager.redis",

@@ -7,10 +7,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Backend", "Deliver", "Health"]
+__all__ = ["Backend", "Deliver", "Health", "Interrupted"]
 
 Deliver = Callable[[str, bytes], None]
 """Takes a topic and a payload. It only hands them on: it neither waits nor raises."""
+
+Interrupted = Callable[[], None]
+"""Is told that a node can hear again, after it could not: what was said meanwhile may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +34,22 @@ class Backend(ABC):
 
     A node is a manager; several may share one backend. What a node publishes on a topic
     reaches every subscriber of it in that order and at most once, the node itself included.
+    Each call of ``publish`` takes its place in that order before it waits for anything.
+
+    A backend that loses its way to the others comes back by itself, as soon as it can.
     """
 
     @abstractmethod
-    async def start(self, node: str, deliver: Deliver) -> None:
+    async def start(self, node: str, deliver: Deliver, interrupted: Interrupted) -> None:
         """Attach a node.
 
         Args:
             node: Its name, which no other has.
             deliver: Called with what arrives for it.
+            interrupted: Called when it can hear again, after it could not.
 
         Raises:
-            BackendError: There is a node of that name, or nothing can be reached.
+            BackendError: There is a node of that name.
         """
 
     @abstractmethod
@@ -54,7 +61,9 @@ class Backend(ABC):
         """Send a payload to all subscribers of a topic.
 
         Raises:
-            BackendError: It was not taken; nobody gets it.
+            BackendError: It was not taken, and nobody gets it; or nobody knows if they do,
+                because there was no answer in time.
+            PayloadTooLargeError: It is longer than the backend carries.
         """
 
     @abstractmethod
@@ -63,7 +72,7 @@ class Backend(ABC):
 
     @abstractmethod
     async def unsubscribe(self, node: str, *topics: str) -> None:
-        """Undo ``subscribe``."""
+        """Undo ``subscribe``; what is on its way may still arrive."""
 
     @abstractmethod
     async def health(self, node: str) -> Health:

@@ -6,6 +6,7 @@ msgpack's text is UTF-8.
 
 from __future__ import annotations
 
+from typing import Annotated
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,19 @@ from falcon_pachinko.manager.targets import User
 if TYPE_CHECKING:
     from falcon_pachinko.manager.targets import LabelValue
 
-__all__ = ["VERSION", "Close", "Frame", "Send", "decode", "encode", "from_wire", "to_wire"]
+__all__ = [
+    "VERSION",
+    "Beat",
+    "Close",
+    "Frame",
+    "Leave",
+    "Order",
+    "Send",
+    "decode",
+    "encode",
+    "from_wire",
+    "to_wire",
+]
 
 VERSION = 1
 
@@ -56,20 +69,46 @@ class Close(msgspec.Struct, frozen=True, array_like=True, tag="close"):
     reason: str
 
 
+class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat"):
+    """Say how far the manager is.
+
+    Attributes:
+        age: How many seconds its life has lasted.
+    """
+
+    age: float
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):
+    """Say how far the manager is, for the last time.
+
+    Attributes:
+        age: How many seconds its life has lasted.
+    """
+
+    age: float
+
+
+Order = Send | Close | Beat | Leave
+
+
 class Frame(msgspec.Struct, frozen=True, array_like=True):
-    """One order of a manager to all.
+    """What a manager says to all.
 
     Attributes:
         version: Of this format.
-        node: The manager that gave it.
-        sequence: Its place among the orders of that manager, without gaps.
+        node: The manager.
+        life: Which of its lives it is in, from ``start`` to ``stop``.
+        number: The place of an order among those of that life, from 1 on and without gaps; of
+            a beat, the number of the last order.
         order: What is to be done.
     """
 
     version: int
     node: str
-    sequence: int
-    order: Send | Close
+    life: str
+    number: Annotated[int, msgspec.Meta(ge=0)]
+    order: Order
 
 
 _encoder = msgspec.msgpack.Encoder()

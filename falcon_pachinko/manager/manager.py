@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import logging
 import secrets
+from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from typing import get_args
+from typing import Literal
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from falcon_pachinko.errors import BackendError
 from falcon_pachinko.errors import EncodeError
 from falcon_pachinko.errors import PayloadTooLargeError
 from falcon_pachinko.errors import TargetError
@@ -20,6 +26,7 @@ from falcon_pachinko.errors import UnknownConnectionError
 from falcon_pachinko.manager import frames
 from falcon_pachinko.manager.connection import check_close
 from falcon_pachinko.manager.connection import ManagedConnection
+from falcon_pachinko.manager.hearing import Hearing
 from falcon_pachinko.manager.memory import MemoryBackend
 from falcon_pachinko.manager.outbox import Limits
 from falcon_pachinko.manager.registry import Registry
@@ -30,21 +37,29 @@ from falcon_pachinko.manager.targets import select
 from falcon_pachinko.manager.targets import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from collections.abc import Callable
     from collections.abc import Iterable
 
     from falcon_pachinko.inbox import Inbox
     from falcon_pachinko.manager.backend import Backend
+    from falcon_pachinko.manager.hearing import Gap
     from falcon_pachinko.manager.outbox import Loss
     from falcon_pachinko.manager.outbox import Overflow
     from falcon_pachinko.protocols import WebSocketLike
 
-__all__ = ["TOPIC", "Receipt", "Stats", "WebSocketConnectionManager"]
+__all__ = ["TOPIC", "GapPolicy", "Receipt", "Stats", "WebSocketConnectionManager"]
+
+GapPolicy = Literal["ignore", "notify", "close"]
 
 TOPIC = "orders"
 """The one topic of managers: what one of them says, all hear in its order."""
 
+_PATIENCE = 3  # how many beats a manager may miss before it is taken for dead
+_RESTART = 1012  # "service restart": the peer is to come again, and to ask for what it has missed
+
 _logger = logging.getLogger("falcon_pachinko")
+_hooks: set[asyncio.Task[Any]] = set()  # a loop holds its tasks by weak reference only
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,7 +69,8 @@ class Receipt:
 
     Attributes:
         node: The manager that gave it.
-        sequence: Its place among the orders of that manager; None if it was ``local``.
+        sequence: Its place among the orders of that manager since it was started; None if it
+            was ``local``.
         taken: How many connections of this process had taken it by then. What other
             processes do is not known.
     """
@@ -77,9 +93,12 @@ class Stats:
         lost_bytes: How long they were.
         evicted: How many connections were closed because messages were lost.
         refused: How many calls raised an error because of what they were given.
+        failed: How many orders the backend did not take.
         garbage: How many payloads of the backend were no frames.
-        gaps: How many frames of other managers are missing.
-        duplicates: How many frames came again, and were ignored.
+        gaps: How often orders of a manager were missing; see ``Gap``.
+        missing: How many orders that were, as far as it is known.
+        duplicates: How many orders came again, and were ignored.
+        interruptions: How often nothing could be heard of other managers for a while.
     """
 
     connections: int = 0
@@ -90,9 +109,15 @@ class Stats:
     lost_bytes: int = 0
     evicted: int = 0
     refused: int = 0
+    failed: int = 0
     garbage: int = 0
     gaps: int = 0
+    missing: int = 0
     duplicates: int = 0
+    interruptions: int = 0
+
+
+_COUNTED = tuple(Stats.__dataclass_fields__)[3:]
 
 
 class WebSocketConnectionManager:
@@ -113,7 +138,13 @@ class WebSocketConnectionManager:
         stall_timeout: How many seconds one message may take to be written, before the
             connection is closed with 1013.
         max_payload: How many bytes the JSON of one message may have.
-        on_loss: Called with each ``Loss``.
+        on_loss: Called with each ``Loss``; it may be async.
+        heartbeat: How many seconds there are between two beats, by which others notice that
+            something of this manager did not arrive. A manager without a backend has none.
+        gap_policy: What happens if orders of another manager did not arrive: ``"ignore"``
+            counts them, ``"notify"`` logs them too and calls ``on_gap``, ``"close"`` does that
+            and closes every connection of this process with 1012, so that the peers come again.
+        on_gap: Called with each ``Gap``; it may be async.
 
     Raises:
         ValueError: A limit is not more than 0, or there is no such policy.
@@ -124,7 +155,9 @@ class WebSocketConnectionManager:
         limits: The limits of its connections.
         max_payload: How many bytes one message may have.
         on_loss: Called with each ``Loss``, or None.
-        started: Whether it hears other managers.
+        heartbeat: How many seconds there are between two beats.
+        gap_policy: What happens if orders of another manager did not arrive.
+        on_gap: Called with each ``Gap``, or None.
 
     Example::
 
@@ -145,52 +178,89 @@ class WebSocketConnectionManager:
         stall_timeout: float = 10.0,
         max_payload: int = 1 << 20,
         on_loss: Callable[[Loss], object] | None = None,
+        heartbeat: float = 0.5,
+        gap_policy: GapPolicy = "notify",
+        on_gap: Callable[[Gap], object] | None = None,
     ) -> None:
+        if not heartbeat > 0:
+            raise ValueError(f"heartbeat={heartbeat!r} is not more than 0.")
+        if gap_policy not in get_args(GapPolicy):
+            raise ValueError(
+                f"gap_policy={gap_policy!r} is not one of {', '.join(get_args(GapPolicy))}."
+            )
         self.node = secrets.token_hex(8) if node is None else node
         self.backend = MemoryBackend() if backend is None else backend
         self.limits = Limits(max_messages, max_bytes, overflow, stall_timeout)
         self.max_payload = max_payload
         self.on_loss = on_loss
-        self.started = False
+        self.heartbeat = heartbeat
+        self.gap_policy = gap_policy
+        self.on_gap = on_gap
         self._alone = backend is None
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which it hears others
         self._starting = asyncio.Lock()
+        self._beating: asyncio.Task[None] | None = None
         self._registry = Registry()
         self._ids = itertools.count(1)
-        self._sequences = itertools.count(1)
-        self._taken: dict[int, int] = {}  # by sequence, while it is being published
-        self._heard: dict[str, int] = {}  # by node, the last sequence
-        self._counts = dict.fromkeys(
-            ("taken", "lost", "lost_bytes", "evicted", "refused", "garbage", "gaps", "duplicates"),
-            0,
-        )
+        self._life = ""
+        self._born = 0.0
+        self._number = 0
+        self._taken: dict[int, int] = {}  # by number, while it is being published
+        self._hearing = Hearing(0.0)
+        self._counts = dict.fromkeys(_COUNTED, 0)
 
     def __repr__(self) -> str:
         return f"<WebSocketConnectionManager {self.node}, {self.count} connections>"
+
+    @property
+    def started(self) -> bool:
+        """Whether it hears other managers, in the running event loop."""
+        return self._loop is not None and self._loop is _running_loop()
 
     async def start(self) -> None:
         """Begin to hear other managers; does nothing if that was done.
 
         Raises:
-            BackendError: The backend cannot be reached, or knows a manager of that name.
+            BackendError: The backend knows a manager of that name.
         """
+        if self._loop is not None and not self.started:
+            # That loop has ended, and nobody has stopped the manager before.
+            await self.stop()
         async with self._starting:
             if self.started:
                 return
-            await self.backend.start(self.node, self._hear)
+            await self.backend.start(self.node, self._hear, self._interrupted)
             try:
                 await self.backend.subscribe(self.node, TOPIC)
             except BaseException:
                 await self.backend.stop(self.node)
                 raise
-            self.started = True
+            loop = asyncio.get_running_loop()
+            self._life = secrets.token_hex(4)
+            self._born = loop.time()
+            self._number = 0
+            self._hearing = Hearing(self._born)
+            self._loop = loop
+            if not self._alone:
+                # It belongs to no connection, though the first one may have started it.
+                self._beating = loop.create_task(
+                    self._beat(), name="falcon_pachinko heartbeat", context=Context()
+                )
 
     async def stop(self) -> None:
         """Leave the backend; the connections stay as they are."""
-        if self.started:
-            self.started = False
-            await self.backend.stop(self.node)
+        if self._loop is None:
+            return
+        here, self._loop = self.started, None
+        beating, self._beating = self._beating, None
         # A lock belongs to the loop in which somebody waited for it.
         self._starting = asyncio.Lock()
+        if here and beating is not None:
+            beating.cancel()
+            await asyncio.wait({beating})
+            with suppress(BackendError):
+                await self._publish(frames.Leave(self._age()), self._number)
+        await self.backend.stop(self.node)
 
     async def process_startup(self, scope: Any, event: Any) -> None:  # noqa: ARG002
         """Start, as a middleware of Falcon."""
@@ -350,20 +420,43 @@ class WebSocketConnectionManager:
             return Receipt(self.node, None, self._plan(order)())
         if not self.started:
             await self.start()
-        sequence = next(self._sequences)
-        frame = frames.encode(frames.Frame(frames.VERSION, self.node, sequence, order))
-        self._taken[sequence] = 0
+        self._number = number = self._number + 1
+        self._taken[number] = 0
         try:
-            await self.backend.publish(self.node, TOPIC, frame)
+            await self._publish(order, number)
+        except BackendError:
+            self._counts["failed"] += 1
+            raise
         finally:
-            taken = self._taken.pop(sequence)
-        return Receipt(self.node, sequence, taken)
+            taken = self._taken.pop(number)
+        return Receipt(self.node, number, taken)
+
+    async def _publish(self, order: frames.Order, number: int) -> None:
+        frame = frames.Frame(frames.VERSION, self.node, self._life, number, order)
+        await self.backend.publish(self.node, TOPIC, frames.encode(frame))
+
+    def _age(self) -> float:
+        return asyncio.get_running_loop().time() - self._born
+
+    async def _beat(self) -> None:
+        """Let others know what they should have heard, and find out who has died."""
+        loop = asyncio.get_running_loop()
+        while True:
+            with suppress(BackendError):  # so it is later: nothing was lost
+                await self._publish(frames.Beat(self._age()), self._number)
+            self._miss(self._hearing.overdue(loop.time(), _PATIENCE * self.heartbeat))
+            await asyncio.sleep(self.heartbeat)
+
+    def _interrupted(self) -> None:
+        self._counts["interruptions"] += 1
+        self._hearing.interrupt(asyncio.get_running_loop().time())
 
     def _hear(self, topic: str, payload: bytes) -> None:
         """Take what the backend brings; whatever it is, go on."""
         try:
             frame = frames.decode(payload)
-            carry_out = self._plan(frame.order)
+            order = frame.order
+            carry_out = self._plan(order) if isinstance(order, frames.Send | frames.Close) else None
         except (ValueError, TypeError, RecursionError) as error:
             self._counts["garbage"] += 1
             _logger.warning(
@@ -373,23 +466,44 @@ class WebSocketConnectionManager:
                 type(error).__name__,
             )
             return
-        if not self._is_next(frame.node, frame.sequence):
-            return
-        taken = carry_out()
-        if frame.node == self.node and frame.sequence in self._taken:
-            self._taken[frame.sequence] = taken
-
-    def _is_next(self, node: str, sequence: int) -> bool:
-        last = self._heard.get(node, sequence - 1)
-        if sequence <= last:
+        gaps = self._note(frame)
+        if gaps is None:
             self._counts["duplicates"] += 1
-            return False
-        missing = sequence - last - 1
-        if missing:
-            self._counts["gaps"] += missing
-            _logger.warning("%d frames of the manager %s are missing", missing, node)
-        self._heard[node] = sequence
-        return True
+            return
+        self._miss(gaps)
+        if carry_out is not None:
+            taken = carry_out()
+            if frame.life == self._life and frame.number in self._taken:
+                self._taken[frame.number] = taken
+
+    def _note(self, frame: frames.Frame) -> list[Gap] | None:
+        """Return what is missing before a frame; None if it was heard before."""
+        whose = frame.node, frame.life, frame.number
+        now = asyncio.get_running_loop().time()
+        match frame.order:
+            case frames.Beat(age):
+                return self._hearing.beat(*whose, age, now)
+            case frames.Leave(age):
+                return self._hearing.leave(*whose, age, now)
+            case _:
+                return self._hearing.order(*whose, now)
+
+    def _miss(self, gaps: list[Gap]) -> None:
+        """Do what the policy says about orders that did not arrive."""
+        for gap in gaps:
+            self._counts["gaps"] += 1
+            self._counts["missing"] += gap.missing
+            if self.gap_policy == "ignore":
+                continue
+            _logger.warning(
+                "%s orders of the manager %s are missing",
+                "Perhaps some" if gap.last is None else gap.missing,
+                gap.node,
+            )
+            if self.on_gap is not None:
+                _call("on_gap", self.on_gap, gap)
+            if self.gap_policy == "close":
+                self._close(All(), _RESTART, "messages are missing")
 
     def _plan(self, order: frames.Send | frames.Close) -> Callable[[], int]:
         """Return what carries out an order, and says for how many connections.
@@ -422,10 +536,34 @@ class WebSocketConnectionManager:
         counts["lost_bytes"] += loss.bytes
         counts["evicted"] += loss.evicted
         if self.on_loss is not None:
-            try:
-                self.on_loss(loss)
-            except Exception:
-                _logger.exception("on_loss failed")
+            _call("on_loss", self.on_loss, loss)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _call(name: str, hook: Callable[[Any], object], fact: Any) -> None:
+    """Tell a hook of something; what it raises is logged."""
+    try:
+        result = hook(fact)
+    except Exception:
+        _logger.exception("%s failed", name)
+        return
+    if inspect.isawaitable(result):
+        task = asyncio.get_running_loop().create_task(_finish(name, result), name=name)
+        _hooks.add(task)
+        task.add_done_callback(_hooks.discard)
+
+
+async def _finish(name: str, work: Awaitable[object]) -> None:
+    try:
+        await work
+    except Exception:
+        _logger.exception("%s failed", name)
 
 
 def _as_target(value: Any) -> Target:

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from falcon_pachinko.manager.backend import Deliver
+    from falcon_pachinko.manager.backend import Interrupted
 
 __all__ = ["MemoryBackend"]
 
 
 class _Node:
-    __slots__ = ("deliver", "island", "offline", "topics")
+    __slots__ = ("deliver", "interrupted", "island", "offline", "topics")
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, interrupted: Interrupted) -> None:
         self.deliver = deliver
+        self.interrupted = interrupted
         self.topics: set[str] = set()
         self.offline = False
         self.island = 0  # nodes on different islands do not hear each other
@@ -41,7 +43,7 @@ class MemoryBackend(Backend):
         self._seconds = 0.0
         self._late: deque[tuple[_Node, str, bytes]] = deque()
 
-    async def start(self, node: str, deliver: Deliver) -> None:
+    async def start(self, node: str, deliver: Deliver, interrupted: Interrupted) -> None:
         """Attach a node.
 
         Raises:
@@ -49,7 +51,7 @@ class MemoryBackend(Backend):
         """
         if node in self._nodes:
             raise BackendError(f"There is a node {node!r} on this backend already.")
-        self._nodes[node] = _Node(deliver)
+        self._nodes[node] = _Node(deliver, interrupted)
 
     async def stop(self, node: str) -> None:
         """Detach a node; what is under way to it is lost."""
@@ -117,9 +119,13 @@ class MemoryBackend(Backend):
         """End every fault; what is under way arrives as late as it was to."""
         self._to_drop = 0
         self._seconds = 0.0
+        cut_off = [node for node in self._nodes.values() if node.offline or node.island]
+        if any(node.island for node in cut_off):
+            cut_off = list(self._nodes.values())  # nobody has heard those on the islands
         self.partition()
-        for node in self._nodes.values():
+        for node in cut_off:
             node.offline = False
+            node.interrupted()
 
     def _attached(self, node: str) -> _Node:
         try:

@@ -1,5 +1,6 @@
 """What managers say to each other, and what a stranger says to them."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ targets = st.recursive(
 @given(targets)
 @example(Room("\ud800"))
 def test_a_target_arrives_as_it_was_sent(target: Target) -> None:
-    frame = frames.Frame(1, "n", 1, frames.Send(frames.to_wire(target), b"x"))
+    frame = frames.Frame(1, "n", "l", 1, frames.Send(frames.to_wire(target), b"x"))
 
     arrived = frames.decode(frames.encode(frame))
 
@@ -62,53 +63,59 @@ plain = st.recursive(
 )
 kinds = st.sampled_from(["all", "room", "user", "connection", "label", "and", "or", "not"])
 wires = st.recursive(plain, lambda inner: st.lists(kinds | inner, max_size=4))
-orders = st.tuples(st.just("send"), wires, st.binary()) | st.tuples(
-    st.just("close"), wires, st.integers(-5, 5000), st.text()
+orders = (
+    st.tuples(st.just("send"), wires, st.binary())
+    | st.tuples(st.just("close"), wires, st.integers(-5, 5000), st.text())
+    | st.tuples(st.sampled_from(["beat", "leave"]), st.floats() | st.integers(-5, 5))
 )
 
 
 @given(
     st.binary()
     | plain.map(msgspec.msgpack.encode)
-    | st.tuples(st.integers(0, 2), st.text(), st.integers(), orders)
-    .filter(lambda frame: abs(frame[2]) < 2**63)
+    | st.tuples(st.integers(0, 2), st.text(), st.text(), st.integers(), orders)
+    .filter(lambda frame: abs(frame[3]) < 2**63)
     .map(msgspec.msgpack.encode)
 )
 @example(b"")
 @example(b"\x91" * 100_000)
-@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["all"], b"\xff"]]))
-@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["label", [[b"self", 1]]], b"x"]]))
-@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["label", [[b"a", 2**63]]], b"x"]]))
-@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["label", [7]], b"x"]]))
-@example(msgspec.msgpack.encode([1, "n", 1, ["send", ["room", b"\xff"], b"x"]]))
-@example(msgspec.msgpack.encode([1, "n", 1, ["close", ["all"], 1006, ""]]))
-@example(msgspec.msgpack.encode([2, "n", 1, ["send", ["all"], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", "l", 1, ["send", ["all"], b"\xff"]]))
+@example(msgspec.msgpack.encode([1, "n", "l", 1, ["send", ["label", [[b"self", 1]]], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", "l", 1, ["send", ["label", [[b"a", 2**63]]], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", "l", 1, ["send", ["label", [7]], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", "l", 1, ["send", ["room", b"\xff"], b"x"]]))
+@example(msgspec.msgpack.encode([1, "n", "l", 1, ["close", ["all"], 1006, ""]]))
+@example(msgspec.msgpack.encode([2, "n", "l", 1, ["send", ["all"], b"x"]]))
 def test_whatever_is_on_the_bus_a_manager_serves_on(payload: bytes) -> None:
     manager = WebSocketConnectionManager()
 
-    manager._hear("topic", payload)
-    manager._hear("topic", good())
+    asyncio.run(hear(manager, payload, good(), good()))
 
     assert manager.stats.garbage in (0, 1)
-    assert manager._heard["good"] == 1
+    assert manager.stats.duplicates == 1
+
+
+async def hear(manager: Any, *payloads: bytes) -> None:
+    for payload in payloads:
+        manager._hear("topic", payload)
 
 
 def good() -> bytes:
-    return frames.encode(frames.Frame(1, "good", 1, frames.Send(["all"], b"x")))
+    return frames.encode(frames.Frame(1, "good", "l", 1, frames.Send(["all"], b"x")))
 
 
 @pytest.mark.parametrize(
     "payload",
     [
         b"",
-        b"\x94\x01\xa1n\x01\x93\xa4send" + b"\x91" * 100_000,
-        msgspec.msgpack.encode([9, "n", 1, ["send", ["all"], b"x"]]),
+        b"\x95\x01\xa1n\xa1l\x01\x93\xa4send" + b"\x91" * 100_000,
+        msgspec.msgpack.encode([9, "n", "l", 1, ["send", ["all"], b"x"]]),
     ],
 )
 def test_garbage_is_counted_and_logged(payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
     manager: Any = WebSocketConnectionManager()
 
-    manager._hear("topic", payload)
+    asyncio.run(hear(manager, payload))
 
     assert manager.stats.garbage == 1
     assert f"{len(payload)} bytes on the topic 'topic' is no frame" in caplog.text

@@ -91,13 +91,13 @@ async def test_what_is_lost_on_the_way_is_noticed_with_the_next(
             await pair.here.send(All(), number)
 
         await bob.expect("1", "4")
-    assert pair.there.stats.gaps == 2
-    assert "2 frames of the manager here are missing" in caplog.text
+    assert pair.there.stats.missing == 2
+    assert "2 orders of the manager here are missing" in caplog.text
 
 
 async def test_what_comes_twice_is_heard_once(pair: Pair) -> None:
     heard: list[bytes] = []
-    await pair.bus.start("spy", lambda topic, payload: heard.append(payload))
+    await pair.bus.start("spy", lambda topic, payload: heard.append(payload), print)
     await pair.bus.subscribe("spy", "orders")
     async with pair.connect_there("/") as bob:
         await pair.here.send(All(), 1)
@@ -159,7 +159,7 @@ async def test_a_node_that_is_not_there_is_an_error() -> None:
 async def test_what_is_not_subscribed_to_is_not_heard() -> None:
     bus = MemoryBackend()
     heard: list[Any] = []
-    await bus.start("x", lambda topic, payload: heard.append((topic, payload)))
+    await bus.start("x", lambda topic, payload: heard.append((topic, payload)), print)
     await bus.subscribe("x", "a", "b")
     await bus.unsubscribe("x", "b")
     for topic in "abc":
@@ -173,7 +173,7 @@ async def test_what_is_under_way_to_who_has_left_is_lost() -> None:
         bus = MemoryBackend()
         heard: list[Any] = []
         for node in ("x", "y"):
-            await bus.start(node, lambda topic, payload: heard.append(payload))
+            await bus.start(node, lambda topic, payload: heard.append(payload), print)
             await bus.subscribe(node, "t")
         bus.delay(1)
         await bus.publish("x", "t", b"1")

@@ -1,0 +1,249 @@
+"""What did not arrive from another manager is noticed: heartbeats, gaps and what a policy does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from falcon_pachinko import All
+from falcon_pachinko import Gap
+from falcon_pachinko import MemoryBackend
+from falcon_pachinko import WebSocketConnectionManager
+from pytest_pachinko import Closed
+from pytest_pachinko import MemoryTransport
+from pytest_pachinko.clock import virtual_time
+
+
+class Bus:
+    """A backend, a manager that says something, and others that hear it, in virtual time."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+        self.backend = MemoryBackend()
+        self.managers: list[WebSocketConnectionManager] = []
+
+    async def add(self, node: str, **options: Any) -> WebSocketConnectionManager:
+        manager = WebSocketConnectionManager(self.backend, node=node, **options)
+        self.managers.append(manager)
+        await manager.start()
+        return manager
+
+
+@pytest_asyncio.fixture
+async def bus() -> AsyncIterator[Bus]:
+    with virtual_time() as clock:
+        bus = Bus(clock)
+        yield bus
+        for manager in bus.managers:
+            await manager.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_loss_at_the_end_is_noticed_with_the_next_beat(bus: Bus) -> None:
+    gaps: list[Gap] = []
+    one = await bus.add("one")
+    await bus.add("two", on_gap=gaps.append)
+    await bus.clock.advance(0.1)
+    bus.backend.drop()
+    await one.send(All(), "lost")
+    await bus.clock.advance(0.3)
+    before = list(gaps)
+    await bus.clock.advance(0.2)
+
+    assert before == []
+    assert gaps == [Gap("one", 1, 1)]
+
+
+@pytest.mark.asyncio
+async def test_who_only_listens_misses_nothing_in_an_hour(bus: Bus) -> None:
+    await bus.add("one")
+    two = await bus.add("two")
+    await bus.clock.advance(3600)
+
+    assert (two.stats.gaps, two.stats.garbage, two.stats.duplicates) == (0, 0, 0)
+
+
+@pytest.mark.asyncio
+async def test_what_was_said_while_a_node_was_cut_off_is_a_gap_when_it_is_back(bus: Bus) -> None:
+    one = await bus.add("one")
+    two = await bus.add("two")
+    await bus.clock.advance(1)
+    bus.backend.disconnect("two")
+    await one.send(All(), "lost")
+    await bus.clock.advance(60)
+    bus.backend.heal()
+    await bus.clock.advance(0.5)
+
+    assert two.stats.gaps == two.stats.missing == 1
+    assert two.stats.interruptions == 1
+
+
+@pytest.mark.asyncio
+async def test_who_dies_while_nobody_hears_it_may_have_said_more(
+    bus: Bus, caplog: pytest.LogCaptureFixture
+) -> None:
+    gaps: list[Gap] = []
+    one = await bus.add("one")
+    await bus.add("two", on_gap=gaps.append)
+    await one.send(All(), "heard")
+    await bus.clock.advance(1)
+    bus.backend.disconnect("two")
+    await one.send(All(), "lost")
+    await bus.backend.stop("one")  # as if the process had been killed
+    bus.backend.heal()
+    await bus.clock.advance(2)
+
+    assert gaps == [Gap("one", 2, None)]
+    assert "Perhaps some orders of the manager one are missing" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_who_says_goodbye_has_said_all(bus: Bus) -> None:
+    gaps: list[Gap] = []
+    one = await bus.add("one")
+    await bus.add("two", on_gap=gaps.append)
+    await one.send(All(), "heard")
+    await one.stop()
+    bus.backend.disconnect("two")
+    bus.backend.heal()
+    await bus.clock.advance(10)
+
+    assert gaps == []
+
+
+@pytest.mark.asyncio
+async def test_a_manager_that_is_started_again_is_heard_from_its_first_order(bus: Bus) -> None:
+    one = await bus.add("one")
+    two = await bus.add("two")
+    for _ in range(3):
+        await one.send(All(), "first life")
+    await one.stop()
+    await one.start()
+    receipt = await one.send(All(), "second life")
+
+    assert receipt.sequence == 1
+    assert two.stats.duplicates == two.stats.gaps == 0
+
+
+@pytest.mark.asyncio
+async def test_partitions_are_gaps_on_both_sides(bus: Bus) -> None:
+    one, two = await bus.add("one"), await bus.add("two")
+    await bus.clock.advance(1)
+    bus.backend.partition(["one"], ["two"])
+    await one.send(All(), "lost")
+    await two.send(All(), "lost")
+    bus.backend.heal()
+    await bus.clock.advance(1)
+
+    assert [manager.stats.missing for manager in (one, two)] == [1, 1]
+
+
+@pytest.mark.asyncio
+async def test_the_policy_ignore_counts_only(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    gaps: list[Gap] = []
+    one = await bus.add("one", gap_policy="ignore")
+    two = await bus.add("two", gap_policy="ignore", on_gap=gaps.append)
+    await lose_one(bus, one)
+
+    assert two.stats.missing == 1
+    assert gaps == []
+    assert caplog.text == ""
+
+
+@pytest.mark.asyncio
+async def test_the_policy_close_lets_the_peers_come_again(
+    bus: Bus, serving: Callable[..., MemoryTransport]
+) -> None:
+    one = await bus.add("one")
+    two = await bus.add("two", gap_policy="close")
+    async with serving(two) as connect, connect("/") as bob:
+        await lose_one(bus, one)
+
+        await bob.expect(Closed(1012, by="app"))
+
+
+@pytest.mark.asyncio
+async def test_a_hook_may_be_async_and_send(
+    bus: Bus, serving: Callable[..., MemoryTransport]
+) -> None:
+    async def tell(gap: Gap) -> None:
+        await two.send(All(), f"{gap.missing} missing", local=True)
+
+    one = await bus.add("one")
+    two = await bus.add("two", on_gap=tell)
+    async with serving(two) as connect, connect("/") as bob:
+        await lose_one(bus, one)
+
+        await bob.expect('"1 missing"')
+
+
+def fail(gap: Gap) -> None:
+    raise ZeroDivisionError
+
+
+async def fail_later(gap: Gap) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("hook", [fail, fail_later])
+@pytest.mark.asyncio
+async def test_a_hook_that_fails_is_logged_and_does_no_harm(
+    bus: Bus, caplog: pytest.LogCaptureFixture, hook: Any
+) -> None:
+    one = await bus.add("one")
+    two = await bus.add("two", on_gap=hook)
+    await lose_one(bus, one)
+    await lose_one(bus, one)
+    await asyncio.sleep(0)
+
+    assert two.stats.gaps == 2
+    assert caplog.text.count("on_gap failed") == 2
+
+
+@pytest.mark.asyncio
+async def test_an_order_that_the_backend_refuses_burns_its_number(bus: Bus) -> None:
+    one, two = await bus.add("one"), await bus.add("two")
+    await bus.clock.advance(1)
+    bus.backend.disconnect("one")
+    for _ in range(2):
+        with pytest.raises(Exception, match="disconnected"):
+            await one.send(All(), "refused")
+    bus.backend.heal()
+    receipt = await one.send(All(), "taken")
+
+    assert receipt.sequence == 3
+    assert one.stats.failed == 2
+    assert two.stats.missing == 2
+
+
+async def lose_one(bus: Bus, one: WebSocketConnectionManager) -> None:
+    await bus.clock.advance(0.1)
+    bus.backend.drop()
+    await one.send(All(), "lost")
+    await bus.clock.advance(0.5)
+
+
+@pytest.mark.asyncio
+async def test_a_manager_without_a_backend_has_no_heartbeat() -> None:
+    manager = WebSocketConnectionManager()
+    before = asyncio.all_tasks()
+    await manager.start()
+
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("options", [{"heartbeat": 0}, {"gap_policy": "panic"}])
+@pytest.mark.asyncio
+async def test_what_a_manager_cannot_do_is_an_error_at_once(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        WebSocketConnectionManager(**options)
+
+
+def test_outside_of_an_event_loop_no_manager_is_started() -> None:
+    manager = WebSocketConnectionManager()
+    asyncio.run(manager.start())
+
+    assert not manager.started
