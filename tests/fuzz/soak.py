@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from contextlib import asynccontextmanager
 from typing import Any
 from typing import Union
@@ -95,7 +94,6 @@ def main(examples: int) -> int:
     install(app, router)
     routes = routes_of(app)
     findings = tried = round_number = 0
-    time.monotonic()
     while tried < examples:
         for route in routes:
             target = Target(app, [route])
@@ -104,14 +102,22 @@ def main(examples: int) -> int:
                 plan = Search(name, 1000 * round_number, examples=1, seconds=SECONDS)
                 try:
                     outcome = run_phase(target, phase, plan)
-                except PachinkoUsageError:
+                except PachinkoUsageError as error:
                     findings += 1
+                    say(f"{name}: {error}")
                     continue
                 tried += outcome.tried
                 if outcome.found is not None:
                     findings += 1
+                    say(f"{name}: {outcome.found.error!r}\n{outcome.found.stream}")
         round_number += 1
+        say(f"{tried} streams, {findings} findings")
     return findings
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
