@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from typing import ClassVar
 from typing import Self
@@ -364,35 +365,51 @@ async def run(
         ]
         nodes = list(itertools.chain(*groups))
         for each in nodes:
-            await each.stdout.readline()
+            await each.hear()
         for each in nodes:
-            each.stdin.write(f"{json.dumps([rate, seconds])}\n".encode())
+            each.tell([rate, seconds])
         await asyncio.sleep(seconds / 6)
         await FAULTS[fault](server, proxy)
         over = time.monotonic()
-        return [
-            judge([json.loads(await each.stdout.readline()) for each in group], over)
-            for group in groups
-        ]
+        return [judge([await each.hear() for each in group], over) for group in groups]
+
+
+class Process:
+    """A node in a process of its own."""
+
+    def __init__(self, process: Any, log: Any) -> None:
+        self._process = process
+        self._log = log
+
+    def tell(self, data: Any) -> None:
+        self._process.stdin.write(f"{json.dumps(data)}\n".encode())
+
+    async def hear(self) -> Any:
+        line = await self._process.stdout.readline()
+        if not line:
+            self._log.seek(0)
+            raise RuntimeError(f"a node has died:\n{self._log.read().decode()}")
+        return json.loads(line)
 
 
 @asynccontextmanager
-async def _process(library: str, url: str, name: str, names: list[str]) -> AsyncIterator[Any]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.manager.ordeal", "--node"),
-        *(library, url, name, json.dumps(names)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=1 << 26,
-        cwd=ROOT,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+async def _process(library: str, url: str, name: str, names: list[str]) -> AsyncIterator[Process]:
+    with TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.manager.ordeal", "--node"),
+            *(library, url, name, json.dumps(names)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            limit=1 << 26,
+            cwd=ROOT,
+        )
+        try:
+            yield Process(process, log)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 def judge(reports: list[Any], over: float) -> Result:
@@ -453,8 +470,8 @@ def main() -> None:
         for library in given.library or LIBRARIES:
             for fault in given.fault or FAULTS:
                 server.restart()
-                work = run(library, fault, seconds=given.seconds, rate=given.rate, server=server)
-                found = asyncio.run(work)
+                work = run([library], fault, seconds=given.seconds, rate=given.rate, server=server)
+                [found] = asyncio.run(work)
                 back = "never" if found.recovery is None else f"{found.recovery:.2f} s"
                 numbers = [getattr(found, n) for n in Result.__dataclass_fields__][:-1]
                 sys.stdout.write(row(library, fault, *numbers, back))
