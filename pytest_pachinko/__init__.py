@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pytest_pachinko.faults import Fault
     from pytest_pachinko.faults import Latency
     from pytest_pachinko.faults import LostConnection
+    from pytest_pachinko.faults import SlowPeer
+    from pytest_pachinko.faults import StalledPeer
     from pytest_pachinko.faults import Statistics
     from pytest_pachinko.fuzz import CHECKS
     from pytest_pachinko.fuzz import close_codes
@@ -95,7 +97,9 @@ __all__ = [
     "SessionClosed",
     "SimulatorConnection",
     "SimulatorRouterHarness",
+    "SlowPeer",
     "Stalled",
+    "StalledPeer",
     "Statistics",
     "Stream",
     "ToApp",
@@ -127,7 +131,15 @@ _MODULES = {
         "Stalled",
         "UnexpectedMessage",
     ),
-    "faults": ("Failure", "Fault", "Latency", "LostConnection", "Statistics"),
+    "faults": (
+        "Failure",
+        "Fault",
+        "Latency",
+        "LostConnection",
+        "SlowPeer",
+        "StalledPeer",
+        "Statistics",
+    ),
     "fuzz": ("CHECKS", "Played", "close_codes", "play"),
     "harness": ("SimulatorConnection", "SimulatorRouterHarness"),
     "headers": ("Headers",),
