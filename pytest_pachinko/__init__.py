@@ -12,10 +12,12 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_pachinko.backends import FaultyBackend
     from pytest_pachinko.client import WebSocketSession
     from pytest_pachinko.client import WebSocketTestClient
     from pytest_pachinko.connecting import Transport
     from pytest_pachinko.errors import ApplicationFailure
+    from pytest_pachinko.errors import BroadcastFailed
     from pytest_pachinko.errors import CheckFailed
     from pytest_pachinko.errors import ConnectionFailed
     from pytest_pachinko.errors import HandshakeDenied
@@ -68,6 +70,7 @@ __all__ = [
     "Accepted",
     "AnyOrder",
     "ApplicationFailure",
+    "BroadcastFailed",
     "CheckFailed",
     "Closed",
     "ConnectionFailed",
@@ -75,6 +78,7 @@ __all__ = [
     "Drop",
     "Failure",
     "Fault",
+    "FaultyBackend",
     "FromApp",
     "HandshakeDenied",
     "Headers",
@@ -117,10 +121,12 @@ __all__ = [
 ]
 
 _MODULES = {
+    "backends": ("FaultyBackend",),
     "client": ("WebSocketSession", "WebSocketTestClient"),
     "connecting": ("Transport",),
     "errors": (
         "ApplicationFailure",
+        "BroadcastFailed",
         "CheckFailed",
         "ConnectionFailed",
         "HandshakeDenied",

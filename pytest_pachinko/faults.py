@@ -106,8 +106,8 @@ class Latency(Fault):
     def __init__(
         self, seconds: float = 0.0, *, to_app: float | None = None, from_app: float | None = None
     ) -> None:
-        self._to_app = _seconds(seconds if to_app is None else to_app)
-        self._from_app = _seconds(seconds if from_app is None else from_app)
+        self._to_app = seconds_of(seconds if to_app is None else to_app)
+        self._from_app = seconds_of(seconds if from_app is None else from_app)
 
     def to_app(self, deliver: Deliver) -> Deliver:
         """Delay what the peer sends."""
@@ -123,7 +123,7 @@ def _delayed(deliver: Deliver, seconds: float) -> Deliver:
         return deliver
     loop = asyncio.get_running_loop()
     waiting: deque[Any] = deque()
-    context = _of_the_test()
+    context = test_context()
 
     def arrive() -> None:
         # Timers with equal deadlines may fire in any order; the frames do not.
@@ -136,7 +136,7 @@ def _delayed(deliver: Deliver, seconds: float) -> Deliver:
     return depart
 
 
-def _of_the_test() -> Context:
+def test_context() -> Context:
     """Return a context in which timers are set that the test waits for.
 
     The test makes the way long, whoever sends: it is the test that waits for the arrival.
@@ -165,7 +165,7 @@ class SlowPeer(Fault):
     def __init__(
         self, seconds: float = 0.0, *, bytes_per_second: float | None = None, after: int = 0
     ) -> None:
-        self._seconds = _seconds(seconds)
+        self._seconds = seconds_of(seconds)
         if bytes_per_second is not None and not 0 < bytes_per_second < float("inf"):
             raise PachinkoUsageError(f"bytes_per_second={bytes_per_second!r}: more than 0.")
         if not seconds and bytes_per_second is None:
@@ -178,7 +178,7 @@ class SlowPeer(Fault):
     def pace(self) -> Pace | None:
         """Let the application wait for as long as the peer reads."""
         loop = asyncio.get_running_loop()
-        context = _of_the_test()
+        context = test_context()
         quick = _first(self._after)
 
         def read(event: Any) -> asyncio.Future[None] | None:
@@ -368,7 +368,7 @@ def _number(value: int) -> int:
     return value
 
 
-def _seconds(value: float) -> float:
+def seconds_of(value: float) -> float:
     if not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise PachinkoUsageError(f"{value!r} is no time in seconds: it must be 0 or more.")
     return value
