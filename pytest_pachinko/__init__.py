@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from pytest_pachinko.backends import FaultyBackend
     from pytest_pachinko.client import WebSocketSession
     from pytest_pachinko.client import WebSocketTestClient
+    from pytest_pachinko.cluster import ClusterFactory
+    from pytest_pachinko.cluster import LiveCluster
+    from pytest_pachinko.cluster import MemoryCluster
+    from pytest_pachinko.cluster import Node
+    from pytest_pachinko.cluster import ProcessNode
     from pytest_pachinko.connecting import Transport
     from pytest_pachinko.errors import ApplicationFailure
     from pytest_pachinko.errors import BroadcastFailed
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from pytest_pachinko.fuzz import close_codes
     from pytest_pachinko.fuzz import play
     from pytest_pachinko.fuzz import Played
+    from pytest_pachinko.groups import manager_of
     from pytest_pachinko.harness import SimulatorConnection
     from pytest_pachinko.harness import SimulatorRouterHarness
     from pytest_pachinko.headers import Headers
@@ -73,6 +79,7 @@ __all__ = [
     "BroadcastFailed",
     "CheckFailed",
     "Closed",
+    "ClusterFactory",
     "ConnectionFailed",
     "Denied",
     "Drop",
@@ -87,14 +94,18 @@ __all__ = [
     "Leave",
     "LeftBehind",
     "LifespanFailed",
+    "LiveCluster",
     "LiveServer",
     "LostConnection",
+    "MemoryCluster",
     "MemoryTransport",
+    "Node",
     "Open",
     "PachinkoUsageError",
     "Partial",
     "Peer",
     "Played",
+    "ProcessNode",
     "Raised",
     "Send",
     "Session",
@@ -116,6 +127,7 @@ __all__ = [
     "WebSocketSimulator",
     "WebSocketTestClient",
     "close_codes",
+    "manager_of",
     "merged",
     "play",
 ]
@@ -123,6 +135,7 @@ __all__ = [
 _MODULES = {
     "backends": ("FaultyBackend",),
     "client": ("WebSocketSession", "WebSocketTestClient"),
+    "cluster": ("ClusterFactory", "LiveCluster", "MemoryCluster", "Node", "ProcessNode"),
     "connecting": ("Transport",),
     "errors": (
         "ApplicationFailure",
@@ -147,6 +160,7 @@ _MODULES = {
         "Statistics",
     ),
     "fuzz": ("CHECKS", "Played", "close_codes", "play"),
+    "groups": ("manager_of",),
     "harness": ("SimulatorConnection", "SimulatorRouterHarness"),
     "headers": ("Headers",),
     "live": ("LiveServer",),
