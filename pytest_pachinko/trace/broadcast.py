@@ -118,8 +118,8 @@ def _described(verdict: Verdict, patterns: Sequence[Any], width: int) -> list[st
     end = f"; {lane.end}" if lane.end else ""
     unread = "" if verdict.found else "; nothing is unread"
     if missing and lane.unread:
-        unread = "; unread is"
-    lines = [f"  {lane.name:{width}}  {verdict.says}{unread}{end}"]
+        unread = "; unread:"
+    lines = [f"  {lane.name:{width}}  {verdict.says}{end}{unread}"]
     lines += [f"  {'':{width}}  [{event.index}] {describe(event)}" for event in shown[:_EVENTS]]
     if len(shown) > _EVENTS:
         lines.append(f"  {'':{width}}  … and {len(shown) - _EVENTS} more")

@@ -104,7 +104,7 @@ async def test_who_has_not_got_it_is_named_with_what_it_has_got() -> None:
     assert failed.value.others == ()
     assert str(failed.value).splitlines()[:6] == [
         "Said(user='x', text='hi'): it did not reach exactly ann, bob and joe.",
-        "  joe  did not get it; unread is",
+        "  joe  did not get it; unread:",
         '       [1] ← text {"type":"said","user":"x","text":"ho"}',
         "       near miss: event [1]",
         "       $.text: expected 'hi', got 'ho'",
@@ -214,7 +214,8 @@ async def test_of_who_has_ended_is_said_how() -> None:
         await group.send(HI)
 
         with pytest.raises(
-            BroadcastFailed, match="bob  did not get it; unread is; closed by the application with"
+            BroadcastFailed,
+            match="bob  did not get it; closed by the application with 4003; unread:",
         ):
             await group.connect.expect_broadcast(HI, to=[group.ann, group.bob])
 
