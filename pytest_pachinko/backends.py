@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from falcon_pachinko.errors import BackendError
 from falcon_pachinko.manager.memory import MemoryBackend
 from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.faults import context_of_the_test
 from pytest_pachinko.faults import seconds_of
-from pytest_pachinko.faults import test_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,7 +161,7 @@ class FaultyBackend(MemoryBackend):
 
     def _delay(self) -> None:
         # The test makes the way long: it is the test that waits for what arrives.
-        test_context().run(self.delay, sum(self._delays))
+        context_of_the_test().run(self.delay, sum(self._delays))
 
     def _set_offline(self, names: list[str]) -> None:
         for name in filter(self._nodes.__contains__, names):

@@ -123,7 +123,7 @@ def _delayed(deliver: Deliver, seconds: float) -> Deliver:
         return deliver
     loop = asyncio.get_running_loop()
     waiting: deque[Any] = deque()
-    context = test_context()
+    context = context_of_the_test()
 
     def arrive() -> None:
         # Timers with equal deadlines may fire in any order; the frames do not.
@@ -136,7 +136,7 @@ def _delayed(deliver: Deliver, seconds: float) -> Deliver:
     return depart
 
 
-def test_context() -> Context:
+def context_of_the_test() -> Context:
     """Return a context in which timers are set that the test waits for.
 
     The test makes the way long, whoever sends: it is the test that waits for the arrival.
@@ -178,7 +178,7 @@ class SlowPeer(Fault):
     def pace(self) -> Pace | None:
         """Let the application wait for as long as the peer reads."""
         loop = asyncio.get_running_loop()
-        context = test_context()
+        context = context_of_the_test()
         quick = _first(self._after)
 
         def read(event: Any) -> asyncio.Future[None] | None:
