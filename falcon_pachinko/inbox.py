@@ -111,6 +111,8 @@ class Inbox:
         deny: Called with the function that sends to the server, in place of the close event
             that refuses the handshake.
         opened: Called once, when the connection has been accepted.
+        last_word: The code and the reason of the end, whatever it is that closes; None if whoever
+            closes says them.
     """
 
     __slots__ = (
@@ -122,6 +124,7 @@ class Inbox:
         "close_code",
         "deny",
         "frames",
+        "last_word",
         "lost_code",
         "opened",
     )
@@ -137,6 +140,7 @@ class Inbox:
         self.lost_code: int | None = None
         self.deny: Callable[[Send], Awaitable[None]] | None = None
         self.opened: Callable[[], None] | None = None
+        self.last_word: tuple[int, str] | None = None
         self._receive = tap_receive(ws, self.receive)
         tap_send(ws, self.watch)
 
@@ -146,6 +150,9 @@ class Inbox:
             await send(event)
             self.start()
             return
+        if self.last_word is not None:
+            code, reason = self.last_word
+            event = {**event, "code": code, **({"reason": reason} if "reason" in event else {})}
         self.close_code = event["code"]
         try:
             if self.deny is None or self.accepted:

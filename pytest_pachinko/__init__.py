@@ -12,10 +12,17 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_pachinko.backends import FaultyBackend
     from pytest_pachinko.client import WebSocketSession
     from pytest_pachinko.client import WebSocketTestClient
+    from pytest_pachinko.cluster import ClusterFactory
+    from pytest_pachinko.cluster import LiveCluster
+    from pytest_pachinko.cluster import MemoryCluster
+    from pytest_pachinko.cluster import Node
+    from pytest_pachinko.cluster import ProcessNode
     from pytest_pachinko.connecting import Transport
     from pytest_pachinko.errors import ApplicationFailure
+    from pytest_pachinko.errors import BroadcastFailed
     from pytest_pachinko.errors import CheckFailed
     from pytest_pachinko.errors import ConnectionFailed
     from pytest_pachinko.errors import HandshakeDenied
@@ -29,11 +36,14 @@ if TYPE_CHECKING:
     from pytest_pachinko.faults import Fault
     from pytest_pachinko.faults import Latency
     from pytest_pachinko.faults import LostConnection
+    from pytest_pachinko.faults import SlowPeer
+    from pytest_pachinko.faults import StalledPeer
     from pytest_pachinko.faults import Statistics
     from pytest_pachinko.fuzz import CHECKS
     from pytest_pachinko.fuzz import close_codes
     from pytest_pachinko.fuzz import play
     from pytest_pachinko.fuzz import Played
+    from pytest_pachinko.groups import manager_of
     from pytest_pachinko.harness import SimulatorConnection
     from pytest_pachinko.harness import SimulatorRouterHarness
     from pytest_pachinko.headers import Headers
@@ -66,13 +76,16 @@ __all__ = [
     "Accepted",
     "AnyOrder",
     "ApplicationFailure",
+    "BroadcastFailed",
     "CheckFailed",
     "Closed",
+    "ClusterFactory",
     "ConnectionFailed",
     "Denied",
     "Drop",
     "Failure",
     "Fault",
+    "FaultyBackend",
     "FromApp",
     "HandshakeDenied",
     "Headers",
@@ -81,21 +94,27 @@ __all__ = [
     "Leave",
     "LeftBehind",
     "LifespanFailed",
+    "LiveCluster",
     "LiveServer",
     "LostConnection",
+    "MemoryCluster",
     "MemoryTransport",
+    "Node",
     "Open",
     "PachinkoUsageError",
     "Partial",
     "Peer",
     "Played",
+    "ProcessNode",
     "Raised",
     "Send",
     "Session",
     "SessionClosed",
     "SimulatorConnection",
     "SimulatorRouterHarness",
+    "SlowPeer",
     "Stalled",
+    "StalledPeer",
     "Statistics",
     "Stream",
     "ToApp",
@@ -108,15 +127,19 @@ __all__ = [
     "WebSocketSimulator",
     "WebSocketTestClient",
     "close_codes",
+    "manager_of",
     "merged",
     "play",
 ]
 
 _MODULES = {
+    "backends": ("FaultyBackend",),
     "client": ("WebSocketSession", "WebSocketTestClient"),
+    "cluster": ("ClusterFactory", "LiveCluster", "MemoryCluster", "Node", "ProcessNode"),
     "connecting": ("Transport",),
     "errors": (
         "ApplicationFailure",
+        "BroadcastFailed",
         "CheckFailed",
         "ConnectionFailed",
         "HandshakeDenied",
@@ -127,8 +150,17 @@ _MODULES = {
         "Stalled",
         "UnexpectedMessage",
     ),
-    "faults": ("Failure", "Fault", "Latency", "LostConnection", "Statistics"),
+    "faults": (
+        "Failure",
+        "Fault",
+        "Latency",
+        "LostConnection",
+        "SlowPeer",
+        "StalledPeer",
+        "Statistics",
+    ),
     "fuzz": ("CHECKS", "Played", "close_codes", "play"),
+    "groups": ("manager_of",),
     "harness": ("SimulatorConnection", "SimulatorRouterHarness"),
     "headers": ("Headers",),
     "live": ("LiveServer",),

@@ -13,7 +13,14 @@ from pytest_pachinko.errors import PachinkoUsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_application", "is_factory", "load_application", "load_value"]
+__all__ = [
+    "check_application",
+    "is_factory",
+    "is_surely_factory",
+    "load_application",
+    "load_value",
+    "make_application",
+]
 
 _ASGI_ARGUMENTS = 3
 _ANY_NUMBER = 100
@@ -40,7 +47,10 @@ def load_application(name: str, root: Path) -> Any:
     Raises:
         PachinkoUsageError: There is no such application; the message says what to write.
     """
-    return check_application(_made_by(load_value(name, root), name), name)
+    value = load_value(name, root)
+    if is_factory(value):
+        value = make_application(value, f"pachinko_app = {name!r}")
+    return check_application(value, name)
 
 
 def load_value(name: str, root: Path) -> Any:
@@ -109,20 +119,31 @@ def _import(module_name: str, name: str, root: Path) -> Any:
     )
 
 
-def _made_by(value: Any, name: str) -> Any:
-    """Return the application: the value, or what it makes if it is a factory."""
-    if not is_factory(value):
-        return value
-    app = value()
+def make_application(factory: Any, name: str) -> Any:
+    """Return what a function without arguments makes.
+
+    Args:
+        factory: The function.
+        name: What to call it.
+
+    Raises:
+        PachinkoUsageError: It is an async function.
+    """
+    app = factory()
     if inspect.iscoroutine(app):
         app.close()
         raise PachinkoUsageError(
-            f"pachinko_app = {name!r}: an async function cannot make the application here, "
-            "where no event loop runs.\n"
+            f"{name}: an async function cannot make the application here, where no event loop "
+            "runs.\n"
             "Hint: do what it awaits in the application's lifespan, or in a fixture called "
             "websocket_app."
         )
     return app
+
+
+def is_surely_factory(value: Any) -> bool:
+    """Return whether something makes applications, and cannot be one."""
+    return is_factory(value) and not _takes(value, _ASGI_ARGUMENTS)
 
 
 def is_factory(value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from typing import NoReturn
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.broadcast import Receivers
 from pytest_pachinko.errors import ApplicationFailure
 from pytest_pachinko.errors import HandshakeDenied
 from pytest_pachinko.errors import PachinkoUsageError
@@ -21,6 +22,7 @@ from pytest_pachinko.tasks import side
 from pytest_pachinko.tasks import TEST
 from pytest_pachinko.trace.event import Handshake
 from pytest_pachinko.trace.explain import shorten
+from pytest_pachinko.trace.record import merged
 from pytest_pachinko.trace.record import Trace
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ TIMEOUT = 1.0
 """Seconds that a test waits for the application before it fails."""
 
 
-class Transport:
+class Transport(Receivers):
     """What opens sessions: the type of ``websocket_connect``, in memory and on a server.
 
     Args:
@@ -55,14 +57,16 @@ class Transport:
         timeout: These seconds.
         traces: The traces of all sessions so far.
         calm: Whether everything that is under way arrives before a session is left.
+        node: What the names of sessions begin with, if not with their own.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.calm = False
+        self.node = ""
         self.traces: list[Trace] = []
         self._names: dict[str, int] = {}
-        self._open: set[Connecting] = set()
+        self._open: dict[Connecting, None] = {}
         self._started_in: asyncio.AbstractEventLoop | None = None
         self._entered = True  # whether it lasts when no session is open
 
@@ -106,6 +110,11 @@ class Transport:
                 what only memory can.
         """
 
+    @property
+    def trace(self) -> Trace:
+        """The events of all sessions so far, in one order."""
+        return merged(self.traces)
+
     async def denied(self, path: str, status: int = 403, **options: Any) -> Handshake:
         """Connect where the application is expected to refuse.
 
@@ -141,8 +150,13 @@ class Transport:
         """End all connections from outside of their blocks; return their names."""
         return [each.give_up() for each in list(self._open)]
 
+    def _sessions(self) -> list[Session]:
+        sessions = [each.session for each in self._open]
+        return [session for session in sessions if session.accepted]
+
     def _new_trace(self, name: str, types: Any = None) -> Trace:
         """Return a trace with a name of its own."""
+        name = f"{self.node} {name}" if self.node else name
         count = self._names[name] = self._names.get(name, 0) + 1
         trace = Trace(name if count == 1 else f"{name} #{count}", types)
         self.traces.append(trace)
@@ -217,7 +231,7 @@ class Connecting:
         wire = self.wire
         belongings = self.belongings
         belongings.witness = wire
-        opener._open.add(self)
+        opener._open[self] = None
         try:
             self._begin()
             while wire.handshake is None and not belongings.failures:
@@ -250,7 +264,7 @@ class Connecting:
         return self.wire.trace.connection
 
     def _release(self) -> None:
-        self._opener._open.discard(self)
+        self._opener._open.pop(self, None)
         if self._attendance is not None:
             self._attendance.release()
 

@@ -8,6 +8,7 @@
         └── ApplicationFailure        the application did not do what the test expects
             ├── Stalled               what a test waits for did not come
             ├── UnexpectedMessage     something else came
+            ├── BroadcastFailed       a message reached others than it should
             ├── SessionClosed         the connection has ended
             ├── HandshakeDenied       the application refused the connection
             ├── ConnectionFailed      no connection to a server came about
@@ -23,10 +24,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_pachinko.headers import Headers
 
 __all__ = [
     "ApplicationFailure",
+    "BroadcastFailed",
     "CheckFailed",
     "ConnectionFailed",
     "HandshakeDenied",
@@ -62,6 +66,20 @@ class UnexpectedMessage(ApplicationFailure):
     def __init__(self, message: str, payload: str | bytes | None = None) -> None:
         super().__init__(message)
         self.payload = payload
+
+
+class BroadcastFailed(ApplicationFailure):
+    """A message did not reach exactly those connections that it should.
+
+    Attributes:
+        missing: The names of those that should have got it, once, and have not.
+        others: The names of those that have got it and should not.
+    """
+
+    def __init__(self, message: str, missing: Sequence[str], others: Sequence[str]) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+        self.others = tuple(others)
 
 
 class SessionClosed(ApplicationFailure):

@@ -21,12 +21,26 @@ from typing import Any
 from typing import Literal
 
 from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.futures import ring
+from pytest_pachinko.futures import wake
 from pytest_pachinko.tasks import side
 from pytest_pachinko.tasks import TEST
 
-__all__ = ["Deliver", "Failure", "Fault", "Latency", "LostConnection", "Statistics"]
+__all__ = [
+    "Deliver",
+    "Failure",
+    "Fault",
+    "Latency",
+    "LostConnection",
+    "Pace",
+    "SlowPeer",
+    "StalledPeer",
+    "Statistics",
+]
 
 Deliver = Callable[[Any], None]
+
+Pace = Callable[[Any], "asyncio.Future[None] | None"]
 
 Direction = Literal["to_app", "from_app"]
 
@@ -36,7 +50,7 @@ class Fault:
 
     A subclass overrides one direction or both. Each method is called once for a connection,
     with the function that passes an event on, and returns the function that is called in
-    its place.
+    its place. ``pace`` is for what lets the application wait.
 
     Example::
 
@@ -65,6 +79,15 @@ class Fault:
         """
         return deliver
 
+    def pace(self) -> Pace | None:
+        """Return what lets the application's ``send`` wait; None if nothing does.
+
+        It is called with each event before that leaves the application, with the next one when
+        the one before has left, and returns a future to wait for, or None. The future is
+        cancelled if the application or the peer gives up.
+        """
+        return None
+
 
 class Latency(Fault):
     """Every event takes its time, and their order is kept.
@@ -83,8 +106,8 @@ class Latency(Fault):
     def __init__(
         self, seconds: float = 0.0, *, to_app: float | None = None, from_app: float | None = None
     ) -> None:
-        self._to_app = _seconds(seconds if to_app is None else to_app)
-        self._from_app = _seconds(seconds if from_app is None else from_app)
+        self._to_app = seconds_of(seconds if to_app is None else to_app)
+        self._from_app = seconds_of(seconds if from_app is None else from_app)
 
     def to_app(self, deliver: Deliver) -> Deliver:
         """Delay what the peer sends."""
@@ -100,9 +123,7 @@ def _delayed(deliver: Deliver, seconds: float) -> Deliver:
         return deliver
     loop = asyncio.get_running_loop()
     waiting: deque[Any] = deque()
-    # The test makes the way long, whoever sends: it is the test that waits for the arrival.
-    context = Context()
-    context.run(side.set, TEST)
+    context = context_of_the_test()
 
     def arrive() -> None:
         # Timers with equal deadlines may fire in any order; the frames do not.
@@ -113,6 +134,121 @@ def _delayed(deliver: Deliver, seconds: float) -> Deliver:
         context.run(loop.call_later, seconds, arrive)
 
     return depart
+
+
+def context_of_the_test() -> Context:
+    """Return a context in which timers are set that the test waits for.
+
+    The test makes the way long, whoever sends: it is the test that waits for the arrival.
+    """
+    context = Context()
+    context.run(side.set, TEST)
+    return context
+
+
+class SlowPeer(Fault):
+    """The peer takes its time to read each frame, and the application's send waits for that.
+
+    What waits for a frame lets that time pass; ``expect_silence()`` does not. A close takes
+    no time, but waits for the frames before it.
+
+    Args:
+        seconds: How long each frame takes.
+        bytes_per_second: How fast the peer reads what is in it.
+        after: How many frames are taken at once before.
+
+    Raises:
+        PachinkoUsageError: A time, a speed or a number cannot be one, or neither time nor speed
+            is given.
+    """
+
+    def __init__(
+        self, seconds: float = 0.0, *, bytes_per_second: float | None = None, after: int = 0
+    ) -> None:
+        self._seconds = seconds_of(seconds)
+        if bytes_per_second is not None and not 0 < bytes_per_second < float("inf"):
+            raise PachinkoUsageError(f"bytes_per_second={bytes_per_second!r}: more than 0.")
+        if not seconds and bytes_per_second is None:
+            raise PachinkoUsageError(
+                "SlowPeer() is not slow.\nHint: SlowPeer(2.0) or SlowPeer(bytes_per_second=1000)"
+            )
+        self._speed = bytes_per_second
+        self._after = _number(after)
+
+    def pace(self) -> Pace | None:
+        """Let the application wait for as long as the peer reads."""
+        loop = asyncio.get_running_loop()
+        context = context_of_the_test()
+        quick = _first(self._after)
+
+        def read(event: Any) -> asyncio.Future[None] | None:
+            if not _is_frame(event) or quick(event):
+                return None
+            seconds = self._seconds + (_size(event) / self._speed if self._speed else 0.0)
+            done: asyncio.Future[None] = loop.create_future()
+            timer = context.run(loop.call_later, seconds, wake, done)
+            done.add_done_callback(lambda _: timer.cancel())
+            return done
+
+        return read
+
+
+class StalledPeer(Fault):
+    """The peer reads nothing: the application's send does not end before ``release``.
+
+    Neither does a close. Nothing arrives meanwhile.
+
+    Args:
+        after: How many frames the peer takes before it stalls.
+
+    Raises:
+        PachinkoUsageError: It is no number of frames.
+    """
+
+    def __init__(self, *, after: int = 0) -> None:
+        self._after = _number(after)
+        self._stuck: list[asyncio.Future[None]] = []
+        self._released = False
+
+    def __repr__(self) -> str:
+        """Return one line: pytest prints it above every failure."""
+        state = "released" if self._released else f"{self.stuck} stuck"
+        return f"<StalledPeer: {state}>"
+
+    @property
+    def stuck(self) -> int:
+        """How many connections have a send that does not end, just now."""
+        return sum(not each.done() for each in self._stuck)
+
+    def release(self) -> None:
+        """Let the peer read, from now on."""
+        self._released = True
+        ring(self._stuck)
+
+    def stall(self) -> None:
+        """Let the peer read nothing, after a release."""
+        self._released = False
+
+    def pace(self) -> Pace | None:
+        """Let the application wait until the peer is released."""
+        loop = asyncio.get_running_loop()
+        taken = _first(self._after)
+
+        def wait(event: Any) -> asyncio.Future[None] | None:
+            if self._released or (_is_frame(event) and taken(event)):
+                return None
+            done: asyncio.Future[None] = loop.create_future()
+            self._stuck = [each for each in self._stuck if not each.done()]
+            self._stuck.append(done)
+            return done
+
+        return wait
+
+
+def _first(count: int) -> Callable[[Any], bool]:
+    """Return a function that is true for so many calls."""
+    left = iter(range(count))
+    return lambda _: next(left, None) is not None
 
 
 class Failure(Fault):
@@ -193,10 +329,8 @@ class Statistics(Fault):
     def _counted(self, direction: str, deliver: Deliver) -> Deliver:
         def count(event: Any) -> None:
             if _is_frame(event):
-                text = event.get("text")
-                payload = event["bytes"] if text is None else text.encode("utf-8", "replace")
                 self.frames[direction] += 1
-                self.bytes[direction] += len(payload)
+                self.bytes[direction] += _size(event)
             elif isinstance(event, dict):
                 self.closes[event.get("code", 1000)] += 1
             deliver(event)
@@ -222,7 +356,19 @@ def _is_frame(event: Any) -> bool:
     return isinstance(event, dict) and event["type"] in ("websocket.receive", "websocket.send")
 
 
-def _seconds(value: float) -> float:
+def _size(event: Any) -> int:
+    """Return how many bytes a frame has."""
+    text = event.get("text")
+    return len(event["bytes"] if text is None else text.encode("utf-8", "replace"))
+
+
+def _number(value: int) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise PachinkoUsageError(f"after={value!r}: a number of frames, 0 or more.")
+    return value
+
+
+def seconds_of(value: float) -> float:
     if not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise PachinkoUsageError(f"{value!r} is no time in seconds: it must be 0 or more.")
     return value

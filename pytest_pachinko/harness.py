@@ -15,6 +15,7 @@ from falcon.asgi import Request
 
 from falcon_pachinko.router import install
 from falcon_pachinko.router import WebSocketRouter
+from pytest_pachinko.broadcast import Receivers
 from pytest_pachinko.connecting import TIMEOUT
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.memory import MemoryTransport
@@ -237,7 +238,7 @@ class SimulatorConnection:
         return self.simulator.sent_messages
 
 
-class SimulatorRouterHarness:
+class SimulatorRouterHarness(Receivers):
     """An app and a router whose connections are simulators.
 
     Without an app a new one is made; without an app and a router, a new router too. A
@@ -299,6 +300,14 @@ class SimulatorRouterHarness:
         if self.router is not None:
             self.router.simulator_factory = self._factory
         await self._transport.__aexit__(kind, error, traceback)
+
+    @property
+    def trace(self) -> Trace:
+        """The events of all connections so far, in one order."""
+        return self._transport.trace
+
+    def _sessions(self) -> list[Session]:
+        return self._transport._sessions()
 
     def mount(self, prefix: str) -> None:
         """Install the router in the app below a prefix.

@@ -8,8 +8,6 @@ what it raises is what the test sees.
 from __future__ import annotations
 
 import asyncio
-import difflib
-import inspect
 import socket
 import ssl
 from contextlib import suppress
@@ -30,6 +28,7 @@ from pytest_pachinko.leaving import conclude
 from pytest_pachinko.leaving import within_bounds
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.running import Running
+from pytest_pachinko.serving import uvicorn_config
 from pytest_pachinko.stacks import doing
 from pytest_pachinko.tasks import Belongings
 from pytest_pachinko.tasks import MACHINERY
@@ -50,37 +49,6 @@ __all__ = ["LiveServer"]
 __tracebackhide__ = True  # a failure is shown in the test, not in here
 
 _HOST = "127.0.0.1"
-
-# Of uvicorn's options, those for which a server in the loop of a test has no use.
-_OURS = frozenset(
-    {
-        "app",
-        "env_file",
-        "factory",
-        "fd",
-        "host",
-        "interface",
-        "lifespan",
-        "log_config",
-        "loop",
-        "port",
-        "reload",
-        "reload_delay",
-        "reload_dirs",
-        "reload_excludes",
-        "reload_includes",
-        "ssl_ca_certs",
-        "ssl_cert_reqs",
-        "ssl_certfile",
-        "ssl_ciphers",
-        "ssl_context_factory",
-        "ssl_keyfile",
-        "ssl_keyfile_password",
-        "ssl_version",
-        "uds",
-        "workers",
-    }
-)
 
 
 class LiveServer:
@@ -129,7 +97,9 @@ class LiveServer:
         self._policy = check_policy(clock)
         self._with_lifespan = lifespan
         self._timeout = timeout
-        self._config = self._configure(options)
+        self._config = uvicorn_config(
+            self._call_app, options, "LiveServer", lifespan="off", log_config=None
+        )
         self._tls = _authority() if tls else None
         self.ssl_context = None if self._tls is None else self._tls[1]
         self._strangers = Belongings(muted=not raise_for_others)
@@ -399,35 +369,6 @@ class LiveServer:
 
     async def _call_app(self, scope: Any, receive: Any, send: Any) -> None:
         await self.app(scope, receive, send)
-
-    def _configure(self, options: dict[str, Any]) -> Any:
-        try:
-            import uvicorn
-        except ImportError as error:
-            raise missing("LiveServer", error) from error
-        known = set(inspect.signature(uvicorn.Config).parameters)
-        for name in options:
-            if name in known - _OURS:
-                continue
-            near = difflib.get_close_matches(name, known - _OURS, 1)
-            why = "is the server's own to choose" if name in known else "is none of uvicorn's"
-            raise PachinkoUsageError(
-                f"LiveServer({name}=...): that option {why}.\n"
-                f"Hint: {near[0] + '=...' if near else 'see uvicorn.Config'}"
-            )
-        config = uvicorn.Config(
-            self._call_app, interface="asgi3", lifespan="off", log_config=None, **options
-        )
-        for name, table in (
-            ("ws", uvicorn.config.WS_PROTOCOLS),
-            ("http", uvicorn.config.HTTP_PROTOCOLS),
-        ):
-            value = options.get(name)
-            if isinstance(value, str) and ":" not in value and value not in table:
-                raise PachinkoUsageError(
-                    f"LiveServer({name}={value!r}): uvicorn has {', '.join(map(repr, table))}."
-                )
-        return config
 
 
 async def _finish(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from typing import TYPE_CHECKING
@@ -25,11 +26,15 @@ from pytest_pachinko.items import WRONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from collections.abc import Callable
     from collections.abc import Generator
     from contextlib import AsyncExitStack
 
+    from falcon_pachinko import WebSocketConnectionManager
+    from pytest_pachinko.backends import FaultyBackend
     from pytest_pachinko.client import WebSocketTestClient
     from pytest_pachinko.clock import VirtualClock
+    from pytest_pachinko.cluster import ClusterFactory
     from pytest_pachinko.connecting import Transport
     from pytest_pachinko.harness import SimulatorRouterHarness
     from pytest_pachinko.live import LiveServer
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
     from pytest_pachinko.simulator import WebSocketSimulator
 
 _TURN = pytest.StashKey[str]()  # on which transport a test runs that runs on both
+
+_AFTERWARDS = pytest.StashKey["list[Callable[[], None]]"]()  # what is done after a test
 
 _TRANSPORTS = ("memory", "live", "memory,live", "parity")
 
@@ -186,8 +193,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and register what needs pytest-asyncio where that is."""
     config.addinivalue_line(
         "markers",
-        "pachinko(*, baseline, clock, transport, server): what holds for the sessions of a test; "
+        "pachinko(*, baseline, clock, manager, transport, server): what holds for the sessions of a test; "
         "clock is 'demand', 'autojump' or 'wall', like the ini option pachinko_clock; "
+        "manager is a route, to choose one of several managers; "
         "transport is like the option --pachinko-transport; "
         "server has arguments for the LiveServer, as a dict; "
         "baseline=False keeps a test out of baselines.",
@@ -347,33 +355,70 @@ def _pachinko_policy(request: pytest.FixtureRequest) -> Any:
 def _policy(request: pytest.FixtureRequest) -> Any:
     """Return when time may move in a test: as its marker says, else the configuration."""
     from pytest_pachinko.clock.control import check_policy
-    from pytest_pachinko.errors import PachinkoUsageError
 
     policy = marked(request.node, "clock", request.config.getini("pachinko_clock"))
-    try:
-        return check_policy(policy)
-    except PachinkoUsageError as error:
-        message = str(error)
-    pytest.fail(message, pytrace=False)
+    return _or_fail(check_policy, policy)
 
 
 @pytest.fixture
 def websocket_app(request: pytest.FixtureRequest) -> Any:
-    """The ASGI application under test; override it, or set pachinko_app = "module:attribute"."""
+    """The ASGI application under test, or what makes it.
+
+    Override it, or set pachinko_app = "module:attribute".
+    """
     from pytest_pachinko.application import load_application
-    from pytest_pachinko.errors import PachinkoUsageError
 
     config = request.config
+    return _or_fail(load_application, option(config, "pachinko_app"), config.rootpath)
+
+
+@pytest.fixture
+def _pachinko_app(websocket_app: Any) -> Any:
+    """The application under test, made if websocket_app is what makes it."""
+    from pytest_pachinko.application import check_application
+    from pytest_pachinko.application import is_surely_factory
+    from pytest_pachinko.application import make_application
+
+    if is_surely_factory(websocket_app):
+        websocket_app = _or_fail(make_application, websocket_app, "websocket_app")
+    return _or_fail(check_application, websocket_app, "websocket_app")
+
+
+def _application(request: pytest.FixtureRequest) -> Any:
+    """Return the application under test, on the backend that the test has."""
+    app = request.getfixturevalue("_pachinko_app")
+    if "websocket_backend" in request.fixturenames:
+        _put_behind(request, app, request.getfixturevalue("websocket_backend"))
+    return app
+
+
+def _put_behind(request: pytest.FixtureRequest, app: Any, backend: Any) -> None:
+    """Put a backend behind the application for the test."""
+    from pytest_pachinko.groups import replace_backend
+
+    undo = _or_fail(replace_backend, app, backend, marked(request.node, "manager", None))
+    _afterwards(request, undo)
+
+
+def _afterwards(request: pytest.FixtureRequest, undo: Callable[[], None]) -> None:
+    """Do something when all fixtures of the test are gone, also those that came before."""
+    request.node.stash.setdefault(_AFTERWARDS, []).append(undo)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Undo what was done to the application for a test."""
     try:
-        return load_application(option(config, "pachinko_app"), config.rootpath)
-    except PachinkoUsageError as error:
-        message = str(error)
-    pytest.fail(message, pytrace=False)
+        yield
+    finally:
+        undoing: list[Callable[[], None]] = item.stash.get(_AFTERWARDS, [])
+        while undoing:
+            undoing.pop()()
 
 
 @pytest.fixture
 def websocket_connect(
-    request: pytest.FixtureRequest, websocket_app: Any, _pachinko_transport: str
+    request: pytest.FixtureRequest, _pachinko_app: Any, _pachinko_transport: str
 ) -> Transport:
     """Open sessions to websocket_app, in memory or as the option --pachinko-transport says.
 
@@ -387,7 +432,7 @@ def websocket_connect(
     from pytest_pachinko.memory import MemoryTransport
 
     transport = MemoryTransport(
-        _checked(websocket_app), timeout=_timeout(request.config), clock=_policy(request)
+        _application(request), timeout=_timeout(request.config), clock=_policy(request)
     )
     # Where another transport is compared with, what is under way is to arrive on both.
     transport.calm = request.node.stash.get(_TURN, None) is not None
@@ -418,8 +463,7 @@ def websocket_client(websocket_live_server: LiveServer) -> WebSocketTestClient:
 
 
 @pytest.fixture
-def _pachinko_new_server(request: pytest.FixtureRequest, websocket_app: Any) -> LiveServer:
-    from pytest_pachinko.errors import PachinkoUsageError
+def _pachinko_new_server(request: pytest.FixtureRequest, _pachinko_app: Any) -> LiveServer:
     from pytest_pachinko.live import LiveServer
 
     options = marked(request.node, "server", {})
@@ -430,11 +474,8 @@ def _pachinko_new_server(request: pytest.FixtureRequest, websocket_app: Any) -> 
             pytrace=False,
         )
     usual = {"timeout": _timeout(request.config), "clock": _policy(request)}
-    try:
-        return LiveServer(_checked(websocket_app), **usual | options)
-    except PachinkoUsageError as error:
-        message = str(error)
-    pytest.fail(message, pytrace=False)
+    server: LiveServer = _or_fail(LiveServer, _application(request), **usual | options)
+    return server
 
 
 @pytest.fixture
@@ -448,17 +489,102 @@ def websocket_handshake() -> Any:
 
 
 @pytest.fixture
-def websocket_harness(request: pytest.FixtureRequest, websocket_app: Any) -> SimulatorRouterHarness:
+def websocket_harness(request: pytest.FixtureRequest, _pachinko_app: Any) -> SimulatorRouterHarness:
     """Look at the connections of websocket_app from inside: a SimulatorRouterHarness."""
     from pytest_pachinko.harness import SimulatorRouterHarness
 
     harness = SimulatorRouterHarness(
-        _checked(websocket_app), timeout=_timeout(request.config), clock=_policy(request)
+        _application(request), timeout=_timeout(request.config), clock=_policy(request)
     )
     transport = harness._transport
     _show_later(request, transport)
     _close_later(request, transport)
     return harness
+
+
+@pytest.fixture
+def websocket_manager(
+    request: pytest.FixtureRequest, _pachinko_app: Any
+) -> WebSocketConnectionManager:
+    """The WebSocketConnectionManager of websocket_app.
+
+    Example::
+
+        await websocket_manager.send(Room("tea"), Said(text="hi"))
+    """
+    from pytest_pachinko.groups import manager_of
+    from pytest_pachinko.groups import start_apart
+
+    route = marked(request.node, "manager", None)
+    manager: WebSocketConnectionManager = _or_fail(manager_of, _application(request), route)
+    _afterwards(request, start_apart(manager))
+    name = _runner(request)
+    if name is not None:
+        # Without a session nothing else would stop it, once it has sent something.
+        stack = request.getfixturevalue(f"_pachinko_stack_{name}")
+        stack.push_async_callback(manager.stop)
+    return manager
+
+
+@pytest.fixture
+def websocket_backend(request: pytest.FixtureRequest, _pachinko_app: Any) -> FaultyBackend:
+    """A backend in memory in the place of the one that websocket_app has; override it.
+
+    Example::
+
+        with websocket_backend.late(2): ...
+    """
+    from pytest_pachinko.backends import FaultyBackend
+
+    backend = FaultyBackend()
+    _put_behind(request, _pachinko_app, backend)
+    return backend
+
+
+@pytest.fixture
+def websocket_cluster_environ() -> dict[str, str | None]:
+    """Variables of the environment of each process of a cluster; override it."""
+    return {}
+
+
+@pytest.fixture
+def websocket_cluster(
+    request: pytest.FixtureRequest, websocket_cluster_environ: dict[str, str | None]
+) -> ClusterFactory:
+    """Run several instances of websocket_app, in memory or as processes.
+
+    Example::
+
+        async with websocket_cluster(2) as (one, two):
+            async with one.connect("/tea") as ann, two.connect("/tea") as bob: ...
+    """
+    from pytest_pachinko.cluster import ClusterFactory
+    from pytest_pachinko.cluster import find_factory
+    from pytest_pachinko.cluster import locate_factory
+
+    config = request.config
+    named = option(config, "pachinko_app")
+    # Not asked for without need: what it gives may cost something to make.
+    known = request._fixturemanager.getfixturedefs("websocket_app", request.node) or ()
+    is_ours = known[-1].func.__module__ == __name__
+    given = None if is_ours else request.getfixturevalue("websocket_app")
+    name = _runner(request)
+    stack = None if name is None else request.getfixturevalue(f"_pachinko_stack_{name}")
+
+    def made(cluster: Any) -> None:
+        _show_later(request, cluster)
+        if stack is not None:
+            cluster.stop_with(stack)
+
+    return ClusterFactory(
+        partial(find_factory, given, named, config.rootpath),
+        partial(locate_factory, given, named),
+        root=config.rootpath,
+        environ=websocket_cluster_environ,
+        timeout=_timeout(config),
+        clock=_policy(request),
+        made=made,
+    )
 
 
 @pytest.fixture
@@ -538,12 +664,12 @@ async def _pachinko_clock_anyio(_pachinko_policy: Any) -> AsyncIterator[VirtualC
         yield clock
 
 
-def _checked(app: Any) -> Any:
-    from pytest_pachinko.application import check_application
+def _or_fail(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call something, and let the test fail by what is wrong with its arguments."""
     from pytest_pachinko.errors import PachinkoUsageError
 
     try:
-        return check_application(app, "websocket_app")
+        return function(*arguments, **options)
     except PachinkoUsageError as error:
         message = str(error)
     pytest.fail(message, pytrace=False)
@@ -588,6 +714,8 @@ def pytest_runtest_makereport(
     """Add the traces of the test's connections to the report of its failure."""
     report = yield
     if report.failed and SOURCES in item.stash:
+        for source in item.stash[SOURCES]:
+            report.sections += getattr(source, "sections", list)()
         from pytest_pachinko.trace.explain import conversation
         from pytest_pachinko.trace.record import merged
 

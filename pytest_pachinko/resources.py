@@ -107,9 +107,15 @@ def nodes_of(router: Any) -> Iterator[Any]:
 
 def makes_of(resource: Any) -> Sequence[Any]:
     """Return what serves a route of Falcon's, if it is ours."""
+    endpoint = endpoint_of(resource)
+    return () if endpoint is None else endpoint.resources
+
+
+def endpoint_of(resource: Any) -> _Endpoint | None:
+    """Return the route that a resource of Falcon's is, if it is ours."""
     # A router that is a resource itself serves its root.
     endpoints = resource._walk() if isinstance(resource, WebSocketRouter) else [resource]
     for endpoint in endpoints:
         if isinstance(endpoint, _Endpoint) and (endpoint is resource or endpoint.template == "/"):
-            return endpoint.resources
-    return ()
+            return endpoint
+    return None

@@ -68,6 +68,8 @@ class Session:
 
     # Seconds for which silence is listened to, where nothing but that can prove it.
     _listens: float | None = None
+    # The places in the trace of frames that were received before older ones.
+    _taken: frozenset[int] = frozenset()
 
     def __init__(
         self, wire: PeerEnd, path: str, belongings: Belongings, clock: Clock | None, limit: float

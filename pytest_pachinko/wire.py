@@ -23,12 +23,15 @@ to read. Nothing here polls: each side parks on one future.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from functools import partial
 from typing import Any
 from typing import ClassVar
 from typing import Literal
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.futures import pass_on
 from pytest_pachinko.futures import ring
 from pytest_pachinko.headers import Headers
 from pytest_pachinko.headers import NO_HEADERS
@@ -41,12 +44,12 @@ from pytest_pachinko.trace.event import Close
 from pytest_pachinko.trace.event import Handshake
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
     from collections.abc import Sequence
 
     from pytest_pachinko.faults import Deliver
     from pytest_pachinko.faults import Fault
+    from pytest_pachinko.faults import Pace
     from pytest_pachinko.trace.event import Kind
     from pytest_pachinko.trace.record import Trace
 
@@ -85,6 +88,8 @@ class Wire(PeerEnd):
     # methods otherwise: it would be garbage that only the collector finds.
     _to_app: Deliver | None = None
     _from_app: Deliver | None = None
+    _paces: Sequence[Pace] = ()  # what faults let the application wait for
+    _turn: asyncio.Lock  # who waits for them
 
     def __init__(
         self,
@@ -100,6 +105,10 @@ class Wire(PeerEnd):
         for fault in faults:
             self._to_app = fault.to_app(self._to_app or self._arrive_at_app)
             self._from_app = fault.from_app(self._from_app or self._arrive_at_peer)
+        if faults:
+            paces = [fault.pace() for fault in faults]
+            self._paces = [pace for pace in paces if pace is not None]
+            self._turn = asyncio.Lock()
         self.scope = scope
 
     # The application's end.
@@ -139,6 +148,8 @@ class Wire(PeerEnd):
             RuntimeError: The event is not allowed in this state.
         """
         kind = event["type"]
+        if self._paces and self.state == "open":
+            await self._keep_pace(event)
         if kind == "websocket.send" and self.state == "open":
             (self._from_app or self._arrive_at_peer)(event)
             while self._unread_bytes > MAX_UNREAD_BYTES and self.state == "open":
@@ -153,6 +164,21 @@ class Wire(PeerEnd):
                 "a server refuses that."
             )
         rule(self, event)
+
+    async def _keep_pace(self, event: Event) -> None:
+        """Wait until the faults let an event go, unless the peer leaves; one after the other."""
+        async with self._turn:
+            for pace in self._paces:
+                free = pace(event)
+                if free is None:
+                    continue
+                try:
+                    while not free.done() and self.state == "open":
+                        news = self._wait(self._room_for_app)
+                        free.add_done_callback(partial(pass_on, news))
+                        await news
+                finally:
+                    free.cancel()
 
     def _accept(self, event: Event) -> None:
         chosen = event.get("subprotocol")

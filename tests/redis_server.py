@@ -59,6 +59,7 @@ class RedisServer:
     def __init__(self, binary: Path) -> None:
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
         self._directory = TemporaryDirectory(prefix="redis-server-")
         self._log = Path(self._directory.name) / "log"
         with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -91,6 +92,12 @@ class RedisServer:
                 # A Ctrl-C at the terminal is for the test run, which ends it in its own order.
                 start_new_session=True,
             )
+        # Its standard input ends with this process, however that is killed.
+        self._watcher = subprocess.Popen(
+            ["/bin/sh", "-c", f"read _; kill -9 {self._process.pid}"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         try:
             self._wait_until_it_answers()
         except BaseException:
@@ -99,6 +106,11 @@ class RedisServer:
 
     def kill(self) -> None:
         """End it at once, as a machine that loses its power does."""
+        # First: once the server is gone, its number may be somebody else's.
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.kill()
+            watcher.communicate()
         if self._process is not None:
             self._process.kill()
             self._process.wait(PATIENCE)

@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,33 @@ def test_nothing_runs_and_nothing_is_left_on_disk_when_it_is_stopped(
 
     assert server.pid is None
     assert not Path(server._directory.name).exists()
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from tests.redis_server import RedisServer
+
+server = RedisServer(Path(sys.argv[1]))
+server.start()
+print(server.port, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_it_ends_when_the_test_run_is_killed(valkey_process: RedisServer) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(valkey_process._binary)],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as owner:
+        assert owner.stdout is not None
+        port = int(owner.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), 30) as sock:
+            owner.kill()
+
+            assert sock.recv(1) == b""
 
 
 def test_one_that_does_not_start_shows_what_it_printed(script: Path) -> None:

@@ -74,9 +74,11 @@ class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat"):
 
     Attributes:
         age: How many seconds its life has lasted.
+        ask: Whether the others are to say it of themselves.
     """
 
     age: float
+    ask: bool = False
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave"):

@@ -21,8 +21,9 @@ class Gap:
     Attributes:
         node: The manager that gave them.
         first: The number of the first one.
-        last: The number of the last one; None if that is not known, because the manager fell
-            silent while nothing could be heard of it. Then there may be none.
+        last: The number of the last one. None if nobody knows how many there are, or whether
+            there are any, because the manager could not be heard for a while: then ``first`` is
+            that of the first one that may be missing.
     """
 
     node: str
@@ -43,6 +44,7 @@ class _Source:
     last: int  # up to here all were heard, or are reported as missing
     heard_at: float
     settled: bool  # whether it is known if those before the first were to be heard
+    deaf: bool = False  # whether nothing could be heard for a while, before the first was
     doubted_at: float | None = None  # when it became possible that there are more than the last
 
 
@@ -58,6 +60,7 @@ class Hearing:
 
     def __init__(self, since: float) -> None:
         self.since = since
+        self._was_deaf = False
         self._sources: dict[tuple[str, str], _Source] = {}
 
     def order(self, node: str, life: str, number: int, now: float) -> list[Gap] | None:
@@ -74,7 +77,7 @@ class Hearing:
         """
         source = self._sources.get((node, life))
         if source is None:
-            self._add(node, life, _Source(number, number, now, settled=False))
+            self._add(node, life, _Source(number, number, now, settled=False, deaf=self._was_deaf))
             return []
         source.heard_at = now
         if number <= source.last:
@@ -95,16 +98,14 @@ class Hearing:
             What is missing.
         """
         source = self._sources.get((node, life))
-        # Of one that is older, nobody here has listened to the beginning.
         younger = age < now - self.since
         if source is None:
-            self._add(node, life, _Source(number, number, now, settled=True))
-            return [Gap(node, 1, number)] if younger and number > 0 else []
+            self._add(node, life, _Source(number + 1, number, now, settled=True))
+            return _before(node, number + 1, younger=younger, deaf=self._was_deaf)
         gaps = []
         if not source.settled:
             source.settled = True
-            if younger and source.first > 1:
-                gaps.append(Gap(node, 1, source.first - 1))
+            gaps = _before(node, source.first, younger=younger, deaf=source.deaf)
         source.heard_at = now
         return gaps + self._reach(node, source, number, number)
 
@@ -116,6 +117,7 @@ class Hearing:
 
     def interrupt(self, now: float) -> None:
         """Take note that nothing could be heard for a while, up to now."""
+        self._was_deaf = True
         for source in self._sources.values():
             source.doubted_at = now
 
@@ -145,3 +147,16 @@ class Hearing:
             longest = min(self._sources, key=lambda key: self._sources[key].heard_at)
             del self._sources[longest]
         self._sources[node, life] = source
+
+
+def _before(node: str, first: int, *, younger: bool, deaf: bool) -> list[Gap]:
+    """Return what is missing before the first order that was heard of a manager.
+
+    Of one that is older than the hearing nobody here was to hear the beginning, but there may
+    have been more.
+    """
+    if first == 1:
+        return []
+    if younger:
+        return [Gap(node, 1, first - 1)]
+    return [Gap(node, 1, None)] if deaf else []

@@ -200,6 +200,7 @@ class WebSocketConnectionManager:
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it hears others
         self._starting = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()  # somebody wants to know how far it is
         self._registry = Registry()
         self._ids = itertools.count(1)
         self._life = ""
@@ -242,6 +243,10 @@ class WebSocketConnectionManager:
             self._hearing = Hearing(self._born)
             self._loop = loop
             if not self._alone:
+                self._asked = asyncio.Event()
+                # From what they answer on, it is known what they have said.
+                with suppress(BackendError):
+                    await self._publish(frames.Beat(0.0, ask=True), 0)
                 # It belongs to no connection, though the first one may have started it.
                 self._beating = loop.create_task(
                     self._beat(), name="falcon_pachinko heartbeat", context=Context()
@@ -442,10 +447,13 @@ class WebSocketConnectionManager:
         """Let others know what they should have heard, and find out who has died."""
         loop = asyncio.get_running_loop()
         while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.heartbeat):
+                    await self._asked.wait()
+            self._asked.clear()
             with suppress(BackendError):  # so it is later: nothing was lost
                 await self._publish(frames.Beat(self._age()), self._number)
             self._miss(self._hearing.overdue(loop.time(), _PATIENCE * self.heartbeat))
-            await asyncio.sleep(self.heartbeat)
 
     def _interrupted(self) -> None:
         self._counts["interruptions"] += 1
@@ -481,7 +489,9 @@ class WebSocketConnectionManager:
         whose = frame.node, frame.life, frame.number
         now = asyncio.get_running_loop().time()
         match frame.order:
-            case frames.Beat(age):
+            case frames.Beat(age, ask):
+                if ask and frame.life != self._life:
+                    self._asked.set()
                 return self._hearing.beat(*whose, age, now)
             case frames.Leave(age):
                 return self._hearing.leave(*whose, age, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from falcon_pachinko.errors import BackendError
@@ -34,14 +35,17 @@ class MemoryBackend(Backend):
     """Moves bytes between the managers of one process and one event loop.
 
     Without a fault, what is published has arrived when ``publish`` returns. The switches
-    ``drop``, ``delay``, ``disconnect`` and ``partition`` are for tests; ``heal`` undoes them.
+    ``drop``, ``delay``, ``disconnect`` and ``partition`` are for tests; ``reconnect`` undoes one of
+    them, and ``heal`` all.
     """
 
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
         self._to_drop = 0
         self._seconds = 0.0
+        self._context = copy_context()
         self._late: deque[tuple[_Node, str, bytes]] = deque()
+        self._due = 0.0  # when the last of them arrives
 
     async def start(self, node: str, deliver: Deliver, interrupted: Interrupted) -> None:
         """Attach a node.
@@ -102,30 +106,39 @@ class MemoryBackend(Backend):
     def delay(self, seconds: float) -> None:
         """Let every payload take its time, in order; 0: none."""
         self._seconds = seconds
+        # What is under way is of whoever makes the way long, not of who publishes.
+        self._context = copy_context()
 
     def disconnect(self, node: str) -> None:
         """Let a node neither publish, which is an error then, nor hear anything."""
         self._attached(node).offline = True
 
+    def reconnect(self, node: str) -> None:
+        """Undo ``disconnect``."""
+        found = self._attached(node)
+        if found.offline:
+            found.offline = False
+            found.interrupted()
+
     def partition(self, *islands: Iterable[str]) -> None:
         """Let only the nodes of one island hear each other; the others are on one more."""
-        for node in self._nodes.values():
+        before = {node: node.island for node in self._nodes.values()}
+        for node in before:
             node.island = 0
         for number, names in enumerate(islands, start=1):
             for name in names:
                 self._attached(name).island = number
+        for node, island in before.items():
+            if any(node.island == other.island and island != before[other] for other in before):
+                node.interrupted()
 
     def heal(self) -> None:
         """End every fault; what is under way arrives as late as it was to."""
         self._to_drop = 0
         self._seconds = 0.0
-        cut_off = [node for node in self._nodes.values() if node.offline or node.island]
-        if any(node.island for node in cut_off):
-            cut_off = list(self._nodes.values())  # nobody has heard those on the islands
         self.partition()
-        for node in cut_off:
-            node.offline = False
-            node.interrupted()
+        for name in list(self._nodes):
+            self.reconnect(name)
 
     def _attached(self, node: str) -> _Node:
         try:
@@ -141,9 +154,12 @@ class MemoryBackend(Backend):
 
     def _carry(self, receiver: _Node, topic: str, payload: bytes) -> None:
         if self._seconds or self._late:
+            loop = asyncio.get_running_loop()
+            due = loop.time() + self._seconds
             # Behind what is under way, so that the order is kept.
+            self._due = max(due, self._due) if self._late else due
             self._late.append((receiver, topic, payload))
-            asyncio.get_running_loop().call_later(self._seconds, self._arrive)
+            self._context.run(loop.call_at, self._due, self._arrive)
         else:
             self._put(receiver, topic, payload)
 

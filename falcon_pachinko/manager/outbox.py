@@ -311,6 +311,9 @@ class Outbox:
         if rest is not None or self._queue or self._end is not None:
             self._current = item
             self._spawn(self._write(rest))
+            if rest is not None and self._writer is not None:
+                # A writer that is cancelled before its first turn never comes to it.
+                self._writer.add_done_callback(rest.close)
         else:
             self._busy = False
 
@@ -390,6 +393,9 @@ class Outbox:
     async def _shut(self) -> None:
         self._shutting = True
         code, reason = self._end or _GONE
+        # A close that finds no way out in time is made up for when the responder returns, by
+        # Falcon, which would call it normal.
+        self._inbox.last_word = (code, reason)
         with suppress(Exception):  # in whatever state it is, it is over
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._ws.close(code, reason)
@@ -417,6 +423,10 @@ class _Rest:
     def __init__(self, iterator: Generator[Any, Any, Any], first: Any) -> None:
         self._iterator = iterator
         self._first = first
+
+    def close(self, _: object) -> None:
+        """Give it up; does nothing if it was done."""
+        self._iterator.close()
 
     def __await__(self) -> Generator[Any, Any, None]:
         iterator = self._iterator

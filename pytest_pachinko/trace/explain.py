@@ -42,6 +42,7 @@ __all__ = [
     "describe",
     "difference",
     "last_events",
+    "near_misses",
     "shorten",
     "trace_lines",
     "unequal",
@@ -211,11 +212,11 @@ def _verdict(trace: Trace, pairs: list[Pair], at: int) -> list[str]:
     if pattern is not None and event is not None:
         lines += [f"  {line}" for line in _fields(pattern, event)]
     elif pattern is not None:
-        lines += _near_misses(pattern, [e for _, e in pairs if e is not None])
+        lines += near_misses(pattern, [e for _, e in pairs if e is not None])
     return lines
 
 
-def _near_misses(pattern: Any, events: list[TraceEvent]) -> list[str]:
+def near_misses(pattern: Any, events: list[TraceEvent]) -> list[str]:
     """Name an event elsewhere that is what a pattern describes, or a message of its type."""
     for event in events:
         if pattern.matches(event):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -144,6 +145,25 @@ class Trace(Sequence[TraceEvent]):
         """Return how many events match a pattern; see ``contains`` for what is no pattern."""
         wanted = as_pattern(pattern)
         return sum(wanted.matches(event) for event in self)
+
+    def reached(self, pattern: Any) -> dict[str, int]:
+        """Return how often each connection has got a frame, by name; see ``contains``.
+
+        Args:
+            pattern: What the frame is; anything that is no pattern is what it holds.
+
+        Example::
+
+            assert websocket_connect.trace.reached(Said(text="hi")) == {"ann": 1, "bob": 1}
+        """
+        wanted = as_pattern(pattern)
+        return dict(
+            Counter(
+                event.connection
+                for event in self
+                if event.direction == "from_app" and wanted.matches(event)
+            )
+        )
 
     def __contains__(self, pattern: object) -> bool:
         """Return whether an event matches a pattern, or is this event."""

@@ -58,6 +58,19 @@ async def test_a_loss_at_the_end_is_noticed_with_the_next_beat(bus: Bus) -> None
 
 
 @pytest.mark.asyncio
+async def test_what_an_older_manager_loses_before_its_first_beat_is_noticed(bus: Bus) -> None:
+    one = await bus.add("one")
+    await one.send(All(), "before the other is there")
+    two = await bus.add("two")
+    await asyncio.sleep(0)  # it asks, and is answered
+    bus.backend.drop()
+    await one.send(All(), "lost")
+    await bus.clock.advance(0.5)
+
+    assert two.stats.missing == 1
+
+
+@pytest.mark.asyncio
 async def test_who_only_listens_misses_nothing_in_an_hour(bus: Bus) -> None:
     await bus.add("one")
     two = await bus.add("two")

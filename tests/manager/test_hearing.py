@@ -74,6 +74,17 @@ def test_the_beginning_of_an_older_manager_is_not_judged() -> None:
     assert heard.beat("n", "life", 3, OLD, 10.0) == []
 
 
+def test_who_is_heard_first_after_an_interruption_may_have_said_something_meanwhile() -> None:
+    heard = hearing()
+    heard.interrupt(9.0)
+    heard.order("talks", "life", 3, 10.0)
+
+    assert heard.beat("old", "life", 2, OLD, 10.0) == [Gap("old", 1, None)]
+    assert heard.beat("silent", "life", 0, OLD, 10.0) == []
+    assert heard.beat("young", "life", 2, YOUNG, 10.0) == [Gap("young", 1, 2)]
+    assert heard.beat("talks", "life", 3, OLD, 10.0) == [Gap("talks", 1, None)]
+
+
 def test_a_manager_that_is_started_again_begins_anew() -> None:
     heard = hearing()
     heard.order("n", "first", 7, 10.0)

@@ -122,6 +122,29 @@ async def test_a_delay_keeps_the_order(pair: Pair) -> None:
             await bob.expect("1", "2", "3")
 
 
+async def test_what_is_under_way_does_not_arrive_with_what_comes_after_it(pair: Pair) -> None:
+    with virtual_time() as clock:
+        async with pair.connect_there("/") as bob:
+            pair.bus.delay(2)
+            await pair.here.send(All(), 1)
+            await clock.advance(1)
+            pair.bus.heal()
+            await pair.here.send(All(), 2)
+
+            await bob.expect_silence()
+            await clock.advance(1)
+            await bob.expect("1", "2")
+
+
+async def test_one_node_may_be_reconnected(pair: Pair) -> None:
+    pair.bus.disconnect("here")
+    pair.bus.disconnect("there")
+    pair.bus.reconnect("here")
+
+    assert (await pair.bus.health("here")).ok
+    assert not (await pair.bus.health("there")).ok
+
+
 async def test_islands_do_not_hear_each_other(pair: Pair) -> None:
     async with pair.connect_here("/") as ann, pair.connect_there("/") as bob:
         pair.bus.partition(["here"])

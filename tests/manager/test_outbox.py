@@ -470,3 +470,25 @@ async def test_a_handler_may_close_its_connection_and_go_on(
     async with serving(manager)("/") as ann:
         await ann.send_json({"type": "do", "verb": "close", "arguments": [4002, "enough"]})
         await ann.expect(Closed(4002, reason="enough"))
+
+
+async def test_a_send_that_was_begun_is_ended_with_the_writer_that_never_ran() -> None:
+    steps = []
+
+    class Locked(Transport):
+        async def send_text(self, text: str) -> None:
+            try:
+                await super().send_text(text)
+            finally:
+                steps.append("unlocked")
+
+    ws: Any = Locked()
+    outbox = Outbox("x", ws, ws, Limits(max_messages=1), ws.losses.append)
+    writers = []
+    for text in "123":  # without a turn of the loop in between
+        outbox.offer(text, 1)
+        writers.append(outbox._writer)
+    await settle()
+
+    assert steps == ["unlocked"]
+    assert writers[0] is not writers[2]

@@ -222,6 +222,21 @@ async def test_the_code_of_a_close_is_known_before_it_is_sent() -> None:
     assert (inbox.close_code, inbox.code, inbox.ended) == (4008, 4008, True)
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"), [("Normal Closure", {"reason": "too slow"}), (None, {})]
+)
+async def test_the_last_word_is_said_by_whoever_closes(reason: str | None, said: Any) -> None:
+    ws, sent = falcons([])
+    inbox = Inbox(ws)
+    await ws.accept()
+    inbox.last_word = (1013, "too slow")
+
+    await ws.close(1000, reason)
+
+    assert sent[-1] == {"type": "websocket.close", "code": 1013} | said
+    assert inbox.close_code == 1013
+
+
 async def test_a_close_wakes_who_waits_for_a_frame() -> None:
     ws, _ = falcons([])
     inbox = Inbox(ws)
