@@ -18,6 +18,7 @@ from falcon_pachinko.errors import PayloadTooLargeError
 from falcon_pachinko.errors import TargetError
 from falcon_pachinko.errors import UnknownConnectionError
 from falcon_pachinko.manager import frames
+from falcon_pachinko.manager.admission import Admission
 from falcon_pachinko.manager.connection import check_close
 from falcon_pachinko.manager.connection import ManagedConnection
 from falcon_pachinko.manager.memory import MemoryBackend
@@ -80,6 +81,9 @@ class Stats:
         garbage: How many payloads of the backend were no frames.
         gaps: How many frames of other managers are missing.
         duplicates: How many frames came again, and were ignored.
+        denied: How many handshakes were refused because of ``max_connections``.
+        denied_users: How many times ``bind_user`` was refused because of
+            ``max_connections_per_user``.
     """
 
     connections: int = 0
@@ -93,6 +97,8 @@ class Stats:
     garbage: int = 0
     gaps: int = 0
     duplicates: int = 0
+    denied: int = 0
+    denied_users: int = 0
 
 
 class WebSocketConnectionManager:
@@ -113,10 +119,14 @@ class WebSocketConnectionManager:
         stall_timeout: How many seconds one message may take to be written, before the
             connection is closed with 1013.
         max_payload: How many bytes the JSON of one message may have.
+        max_connections: How many connections this process may have; one more is refused with 503.
+        max_connections_per_user: How many of them may be of one user; ``bind_user`` of one more
+            is an error, which refuses it with 429.
         on_loss: Called with each ``Loss``.
 
     Raises:
         ValueError: A limit is not more than 0, or there is no such policy.
+        LimitError: There may be no connections at all.
 
     Attributes:
         node: The name of this manager.
@@ -144,6 +154,8 @@ class WebSocketConnectionManager:
         overflow: Overflow = "close",
         stall_timeout: float = 10.0,
         max_payload: int = 1 << 20,
+        max_connections: int | None = None,
+        max_connections_per_user: int | None = None,
         on_loss: Callable[[Loss], object] | None = None,
     ) -> None:
         self.node = secrets.token_hex(8) if node is None else node
@@ -152,6 +164,7 @@ class WebSocketConnectionManager:
         self.max_payload = max_payload
         self.on_loss = on_loss
         self.started = False
+        self._admission = Admission(max_connections, max_connections_per_user)
         self._alone = backend is None
         self._starting = asyncio.Lock()
         self._registry = Registry()
@@ -209,7 +222,8 @@ class WebSocketConnectionManager:
     def stats(self) -> Stats:
         """What was seen so far."""
         registry = self._registry
-        return Stats(self.count, len(registry.rooms), len(registry.users), **self._counts)
+        counts = self._counts | self._admission.counts
+        return Stats(self.count, len(registry.rooms), len(registry.users), **counts)
 
     def connections(self, target: Target | ManagedConnection = All()) -> tuple[Any, ...]:  # noqa: B008
         """Return the connections of this process that a target means, as they are just now.
@@ -295,7 +309,11 @@ class WebSocketConnectionManager:
         return await self._order(frames.Close(frames.to_wire(whom), code, reason), local=local)
 
     def _connect(self, ws: WebSocketLike, inbox: Inbox) -> ManagedConnection:
-        """Return a new connection, which is found once it is registered."""
+        """Return a new connection, which is found once it is registered.
+
+        Raises:
+            falcon.HTTPServiceUnavailable: There is no room for it.
+        """
         return ManagedConnection(
             self._registry,
             f"{self.node}-{next(self._ids)}",
@@ -304,6 +322,7 @@ class WebSocketConnectionManager:
             self.limits,
             self._lose,
             self._encode,
+            self._admission.enter(),
         )
 
     def _aim(
