@@ -49,6 +49,8 @@ from falcon_pachinko.router import install
 from falcon_pachinko.router import WebSocketRouter
 from falcon_pachinko.security import ConnectionLimits
 from falcon_pachinko.security import OriginPolicy
+from falcon_pachinko.workers import WorkerController
+from falcon_pachinko.workers import WorkerStatus
 
 __all__ = [
     "All",
@@ -91,7 +93,9 @@ __all__ = [
     "WebSocketLike",
     "WebSocketResource",
     "WebSocketRouter",
+    "WorkerController",
     "WorkerError",
+    "WorkerStatus",
     "handles_message",
     "install",
     "offered_extensions",
