@@ -15,14 +15,18 @@ from falcon_pachinko.errors import DuplicateConnectionError
 from falcon_pachinko.errors import EncodeError
 from falcon_pachinko.errors import HandlerError
 from falcon_pachinko.errors import InvalidMessage
+from falcon_pachinko.errors import LimitError
 from falcon_pachinko.errors import ManagerError
+from falcon_pachinko.errors import OriginError
 from falcon_pachinko.errors import PachinkoError
 from falcon_pachinko.errors import PayloadTooLargeError
 from falcon_pachinko.errors import PeerLeftError
 from falcon_pachinko.errors import RouteError
 from falcon_pachinko.errors import SchemaError
 from falcon_pachinko.errors import TargetError
+from falcon_pachinko.errors import TooManyConnectionsError
 from falcon_pachinko.errors import UnknownConnectionError
+from falcon_pachinko.errors import WorkerError
 from falcon_pachinko.hooks import ConnectionContext
 from falcon_pachinko.hooks import MessageContext
 from falcon_pachinko.manager import All
@@ -45,6 +49,10 @@ from falcon_pachinko.protocols import WebSocketLike
 from falcon_pachinko.resource import WebSocketResource
 from falcon_pachinko.router import install
 from falcon_pachinko.router import WebSocketRouter
+from falcon_pachinko.security import ConnectionLimits
+from falcon_pachinko.security import OriginPolicy
+from falcon_pachinko.workers import WorkerController
+from falcon_pachinko.workers import WorkerStatus
 
 __all__ = [
     "All",
@@ -54,6 +62,7 @@ __all__ = [
     "ConnectError",
     "Connection",
     "ConnectionContext",
+    "ConnectionLimits",
     "DuplicateConnectionError",
     "EncodeError",
     "Extension",
@@ -62,11 +71,14 @@ __all__ = [
     "Health",
     "InvalidMessage",
     "Label",
+    "LimitError",
     "Loss",
     "ManagedConnection",
     "ManagerError",
     "MemoryBackend",
     "MessageContext",
+    "OriginError",
+    "OriginPolicy",
     "PachinkoError",
     "PayloadTooLargeError",
     "PeerLeftError",
@@ -78,12 +90,16 @@ __all__ = [
     "Stats",
     "Target",
     "TargetError",
+    "TooManyConnectionsError",
     "UnknownConnectionError",
     "User",
     "WebSocketConnectionManager",
     "WebSocketLike",
     "WebSocketResource",
     "WebSocketRouter",
+    "WorkerController",
+    "WorkerError",
+    "WorkerStatus",
     "handles_message",
     "install",
     "offered_extensions",

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from typing import TYPE_CHECKING
@@ -22,14 +23,17 @@ from falcon_pachinko.hooks import MessageContext
 from falcon_pachinko.inbox import ABNORMAL
 from falcon_pachinko.inbox import Inbox
 from falcon_pachinko.resource import hooks_of
+from falcon_pachinko.security import overloaded
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from collections.abc import Iterable
     from collections.abc import Sequence
 
     from falcon.asgi import Request
 
     from falcon_pachinko.dispatch import Dispatch
+    from falcon_pachinko.hooks import ConnectionHook
     from falcon_pachinko.hooks import Hooks
     from falcon_pachinko.hooks import MessageHook
     from falcon_pachinko.inbox import Send
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from falcon_pachinko.manager.manager import WebSocketConnectionManager
     from falcon_pachinko.protocols import WebSocketLike
     from falcon_pachinko.resource import WebSocketResource
+    from falcon_pachinko.security import Breach
+    from falcon_pachinko.security import ConnectionLimits
 
 __all__ = ["Conversation", "serve"]
 
@@ -47,6 +53,7 @@ _FORBIDDEN = 3403  # Falcon's close code for an HTTP 403
 _SERVER_ERROR = 1011
 _UNSENDABLE = (1005, ABNORMAL)  # how a connection can end, but cannot be closed
 _DENIAL = "websocket.http.response"
+_CLOSE_TIMEOUT = 0.25  # seconds; who does not read does not read a close frame either
 
 
 async def serve(
@@ -83,18 +90,18 @@ async def serve(
         resource, original or ws, [h for each in hooks for h in each.message]
     )
     resource._conversation = conversation  # noqa: SLF001
-    if manager is not None:
-        conversation.join(manager)
     connection_hooks = [hook for each in hooks for hook in each.connection]
     try:
+        if manager is not None:
+            conversation.join(manager)
         if not connection_hooks:
-            await conversation.run()
-            return
-        context = ConnectionContext(req, ws, resource, params)
-        async with AsyncExitStack() as stack:
-            for hook in connection_hooks:
-                await stack.enter_async_context(hook(context))
-            await conversation.run()
+            running = conversation.run()
+        else:
+            running = _run_inside(connection_hooks, conversation, resource)
+        if resource.limits is None:
+            await running
+        else:
+            await conversation.run_within(resource.limits, running)
     except WebSocketDisconnected as error:
         # The peer left while something was being sent to it: a normal end.
         if conversation.is_of_another(error):
@@ -106,9 +113,22 @@ async def serve(
     except falcon.HTTPError as error:
         conversation.refuse_with(error)
         raise
+    finally:
+        if manager is not None:
+            conversation.vacate()
     if conversation.failed and not conversation.inbox.ended:
         # A hook swallowed the error; the peer must not take the end for a normal one.
         await ws.close(_SERVER_ERROR)
+
+
+async def _run_inside(
+    hooks: Sequence[ConnectionHook], conversation: Conversation, resource: WebSocketResource
+) -> None:
+    context = ConnectionContext(resource.req, resource.ws, resource, resource.params)
+    async with AsyncExitStack() as stack:
+        for hook in hooks:
+            await stack.enter_async_context(hook(context))
+        await conversation.run()
 
 
 class Conversation:
@@ -122,6 +142,7 @@ class Conversation:
 
     __slots__ = (
         "_connection",
+        "_deadline",
         "_follower",
         "_hooks",
         "_original",
@@ -145,6 +166,7 @@ class Conversation:
         self.inbox = Inbox(resource.ws)
         self._connection: ManagedConnection | None = None
         self._follower: asyncio.Task[None] | None = None
+        self._deadline: asyncio.Timeout | None = None  # for the handshake
         self.unhandled = 0
         self.failed = False
 
@@ -157,11 +179,55 @@ class Conversation:
         resource.connection = self._connection
         resource._outbox = self._connection.outbox  # noqa: SLF001
 
+    def vacate(self) -> None:
+        """Let another connection have the place of this one in the manager."""
+        if self._connection is not None:
+            self._connection._vacate()  # noqa: SLF001
+
+    async def run_within(self, limits: ConnectionLimits, running: Awaitable[None]) -> None:
+        """Run the connection within limits.
+
+        Args:
+            limits: The limits.
+            running: What runs it.
+
+        Raises:
+            falcon.HTTPServiceUnavailable: The handshake took too long.
+        """
+        inbox = self.inbox
+        if limits.measures:
+            inbox.guard(limits, self._forbid)
+        self._deadline = asyncio.timeout(None if inbox.accepted else limits.accept_timeout)
+        inbox.opening = self._decide
+        try:
+            async with self._deadline:
+                await running
+        except TimeoutError:
+            if not self._deadline.expired():
+                raise
+            raise overloaded() from None
+
+    def _decide(self) -> None:
+        """Take note that the connection is about to be accepted, unless it is too late."""
+        if self._deadline is not None and not self.inbox.accepted:
+            if self._deadline.expired():
+                raise overloaded()
+            self._deadline.reschedule(None)
+
+    async def _forbid(self, breach: Breach) -> None:
+        """Close the connection, whatever its handlers are doing."""
+        name = type(self._resource).__name__
+        _logger.warning("%s: a connection is closed with %d: %s", name, breach.code, breach.reason)
+        with suppress(Exception):  # in whatever state it is, it is over
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._resource.ws.close(breach.code, breach.reason)
+
     async def accept(
         self, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
     ) -> None:
         """Accept the connection, and the one that it stands in for."""
         resource = self._resource
+        self._decide()
         if resource.ws.unaccepted:
             await resource.ws.accept(resource.subprotocol, headers)
         original = self._original
@@ -213,6 +279,8 @@ class Conversation:
                 await self._part()
             raise
         if inbox.accepted:
+            if inbox.forbidding:
+                await inbox.forbidden()
             inbox.stop()
             await self._goodbye()
 

@@ -17,6 +17,10 @@
         ├── PayloadTooLargeError (ValueError)  a message over the manager's limit
         ├── CloseCodeError (ValueError)  a code or reason that no close frame can carry
         ├── BackendError (RuntimeError)  the backend did not take a message
+        ├── TooManyConnectionsError (falcon.HTTPTooManyRequests)  one more of a user than may be
+        ├── WorkerError (RuntimeError)  what cannot be a worker, or not now
+        ├── OriginError (ValueError)  an origin that no browser sends
+        ├── LimitError (ValueError)  a limit that cannot be kept
         └── InvalidMessage (ValueError)  a frame that cannot be dispatched
 
 The first three are raised while the application is being put together, the others while
@@ -27,6 +31,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import falcon
+
 __all__ = [
     "BackendError",
     "CloseCodeError",
@@ -36,14 +42,18 @@ __all__ = [
     "HandlerError",
     "InvalidMessage",
     "InvalidReason",
+    "LimitError",
     "ManagerError",
+    "OriginError",
     "PachinkoError",
     "PayloadTooLargeError",
     "PeerLeftError",
     "RouteError",
     "SchemaError",
     "TargetError",
+    "TooManyConnectionsError",
     "UnknownConnectionError",
+    "WorkerError",
 ]
 
 InvalidReason = Literal[
@@ -114,6 +124,45 @@ class CloseCodeError(PachinkoError, ValueError):
 
 class BackendError(PachinkoError, RuntimeError):
     """The backend did not take a message, so that nobody gets it."""
+
+
+class TooManyConnectionsError(PachinkoError, falcon.HTTPTooManyRequests):
+    """A user that a connection cannot be bound to, who has as many as may be.
+
+    Nobody has to catch it: as a ``falcon.HTTPError`` it refuses the handshake with 429.
+
+    Args:
+        limit: How many a user may have.
+        retry_after: Seconds after which the client may come again.
+    """
+
+    def __init__(self, limit: int, retry_after: int) -> None:
+        falcon.HTTPTooManyRequests.__init__(
+            self,
+            description="There are too many connections of this user.",
+            retry_after=retry_after,
+        )
+        self.limit = limit
+
+    def __str__(self) -> str:
+        """Return what is wrong; the client is not told the number."""
+        return (
+            f"The user has max_connections_per_user={self.limit} connections already.\n"
+            "Hint: it refuses the handshake if nobody catches it; manager.disconnect(User(name)) "
+            "ends the others."
+        )
+
+
+class WorkerError(PachinkoError, RuntimeError):
+    """What cannot be a worker, or not now."""
+
+
+class OriginError(PachinkoError, ValueError):
+    """What is given as an origin is none, as browsers write them."""
+
+
+class LimitError(PachinkoError, ValueError):
+    """A limit that is no positive number, or that could never be kept."""
 
 
 class InvalidMessage(PachinkoError, ValueError):  # noqa: N818 - the name of a fact about a frame

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from falcon_pachinko.protocols import WebSocketLike
+    from falcon_pachinko.security import Breach
+    from falcon_pachinko.security import ConnectionLimits
+    from falcon_pachinko.security import Meter
 
     Event = Any  # an ASGI event; Falcon's own type for it is private
     Receive = Callable[[], Awaitable[Event]]
@@ -93,6 +96,12 @@ def tap_receive(ws: WebSocketLike, instead: Receive) -> Receive:
     return tapped
 
 
+def _frame_of(event: Event) -> str | bytes:
+    text: str | None = event.get("text")
+    data: bytes = event.get("bytes") or b""
+    return data if text is None else text
+
+
 async def _receive_media(ws: WebSocketLike) -> Event:
     media = await ws.receive_media()
     if isinstance(media, bytes):
@@ -110,6 +119,8 @@ class Inbox:
         lost_code: The code with which the peer ended the connection, once that is read.
         deny: Called with the function that sends to the server, in place of the close event
             that refuses the handshake.
+        forbidding: Whether the reader is closing the connection because of its limits.
+        opening: Called when the connection is about to be accepted.
         opened: Called once, when the connection has been accepted.
         last_word: The code and the reason of the end, whatever it is that closes; None if whoever
             closes says them.
@@ -123,10 +134,12 @@ class Inbox:
         "accepted",
         "close_code",
         "deny",
+        "forbidding",
         "frames",
         "last_word",
         "lost_code",
         "opened",
+        "opening",
     )
 
     def __init__(self, ws: WebSocketLike) -> None:
@@ -139,6 +152,8 @@ class Inbox:
         self.close_code: int | None = None
         self.lost_code: int | None = None
         self.deny: Callable[[Send], Awaitable[None]] | None = None
+        self.forbidding = False
+        self.opening: Callable[[], None] | None = None
         self.opened: Callable[[], None] | None = None
         self.last_word: tuple[int, str] | None = None
         self._receive = tap_receive(ws, self.receive)
@@ -147,13 +162,16 @@ class Inbox:
     async def watch(self, event: Event, send: Send) -> None:
         """Send an accept or close event, and keep a record of it."""
         if event["type"] == "websocket.accept":
+            if self.opening is not None:
+                self.opening()
             await send(event)
             self.start()
             return
         if self.last_word is not None:
             code, reason = self.last_word
             event = {**event, "code": code, **({"reason": reason} if "reason" in event else {})}
-        self.close_code = event["code"]
+        if self.lost_code is None:
+            self.close_code = event["code"]
         try:
             if self.deny is None or self.accepted:
                 await send(event)
@@ -185,6 +203,41 @@ class Inbox:
                 # Called once, and then not referred to: it refers to this in turn.
                 opened, self.opened = self.opened, None
                 opened()
+
+    def guard(self, limits: ConnectionLimits, forbid: Callable[[Breach], Awaitable[None]]) -> None:
+        """Measure each frame when it arrives; the first one too many ends the connection.
+
+        What came before it is served, as it is when the peer ends the connection.
+
+        Args:
+            limits: The limits.
+            forbid: Closes the connection, within bounded time.
+        """
+        receive = self._receive
+        now = asyncio.get_running_loop().time
+        meter: Meter | None = None  # from the first time that somebody listens
+
+        async def guarded() -> Event:
+            nonlocal meter
+            if meter is None:
+                meter = limits.meter(now())
+            meter.resume(now())
+            event = await receive()
+            breach = None if self.ended else meter.admit(_frame_of(event), now())
+            if breach is None:
+                return event
+            self.lost_code = breach.code
+            # At once: a handler that sees the end must not find it closed before that is sent.
+            self.forbidding = True
+            await forbid(breach)
+            self.forbidding = False
+            raise WebSocketDisconnected(breach.code)
+
+        self._receive = guarded
+
+    async def forbidden(self) -> None:
+        """Wait while the connection is being closed because of its limits."""
+        await asyncio.wait({self._task})  # type: ignore[type-var]
 
     def stop(self) -> None:
         """Stop to read."""

@@ -12,8 +12,10 @@ from falcon import WebSocketDisconnected
 
 from falcon_pachinko.dispatch import compile_dispatch
 from falcon_pachinko.dispatch import Dispatch
+from falcon_pachinko.errors import LimitError
 from falcon_pachinko.errors import ManagerError
 from falcon_pachinko.hooks import Hooks
+from falcon_pachinko.security import ConnectionLimits
 from falcon_pachinko.subprotocols import check_tokens
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class WebSocketResource:
         emits: The type, or union, that the server may send.
         subprotocols: The tokens that the resource speaks, the preferred one first.
         required_subprotocol: Whether an offer without one of them is refused.
+        limits: How much a connection may send, as ``ConnectionLimits``; None for any amount.
         req: Falcon's request of the handshake.
         ws: The connection; Falcon's WebSocket unless a test put another in its place.
         params: The path parameters, converted.
@@ -88,6 +91,7 @@ class WebSocketResource:
     emits: ClassVar[Any] = None
     subprotocols: ClassVar[Sequence[str]] = ()
     required_subprotocol: ClassVar[bool] = False
+    limits: ClassVar[ConnectionLimits | None] = None
 
     # Set when a connection is served, not in __init__: that one belongs to the subclass
     # and its dependencies.
@@ -109,6 +113,11 @@ class WebSocketResource:
         """Compile the table of handlers; a mistake in it is an error now."""
         super().__init_subclass__(**kwargs)
         check_tokens(cls.subprotocols, cls.__name__)
+        if not isinstance(cls.limits, ConnectionLimits | None):
+            raise LimitError(
+                f"{cls.__name__}.limits is {cls.limits!r}.\n"
+                "Hint: limits = ConnectionLimits(max_message=65536, messages_per_second=20)"
+            )
         cls._hooks = None
         if hasattr(cls, "schema"):
             cls._dispatch = compile_dispatch(cls)

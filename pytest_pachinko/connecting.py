@@ -146,6 +146,17 @@ class Transport(Receivers):
     async def _stop(self) -> None:
         """Do what comes after a connection, unless it is to last."""
 
+    def _crashes(self) -> list[BaseException]:
+        """Return what was raised on behalf of no connection, each once."""
+        return []
+
+    def _tell(self, error: BaseException) -> bool:
+        """Raise something in every open session; return whether there is one."""
+        for each in list(self._open):
+            each.belongings.fail(error, forgive=False)
+            each.wire.ring()
+        return bool(self._open)
+
     def _give_up(self) -> list[str]:
         """End all connections from outside of their blocks; return their names."""
         return [each.give_up() for each in list(self._open)]
@@ -307,6 +318,9 @@ class Connecting:
             if not self._opener._entered:
                 await self._opener._stop()
         failures = belongings.hand_over(error)
+        crashes = self._opener._crashes()
+        if crashes and not belongings.muted:
+            failures += [each for each in crashes if each is not error]
         if error is not None or failures or left is not None:
             self._conclude(error, failures, left)
 

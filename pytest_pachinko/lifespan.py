@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from typing import TYPE_CHECKING
 
+from falcon_pachinko.workers import STOP_EXTENSION
 from pytest_pachinko.clock.adopt import adopted_clock
 from pytest_pachinko.errors import LifespanFailed
 from pytest_pachinko.stacks import doing
@@ -34,18 +35,27 @@ class Lifespan:
     An application that raises at the lifespan scope does not support it, and is served
     without, as servers do.
 
+    Args:
+        app: The application.
+        on_stop: Called with the exception if the application wants its server to stop. It returns
+            whether somebody is told.
+
     Attributes:
         state: What the application left for its connections; each gets a copy.
         belongings: The tasks that it has started.
     """
 
-    def __init__(self, app: Callable[..., Any]) -> None:
+    def __init__(
+        self, app: Callable[..., Any], on_stop: Callable[[BaseException], bool] | None = None
+    ) -> None:
         self._app = app
+        self._on_stop = on_stop
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._answer: asyncio.Future[dict[str, Any] | None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._supported = False
         self.belongings = Belongings()
+        self.belongings.forgiving = False  # there is no connection that could end
         self.state: dict[str, Any] = {}
 
     async def start(self) -> None:
@@ -58,6 +68,7 @@ class Lifespan:
         scope = {
             "type": "lifespan",
             "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "extensions": {STOP_EXTENSION: self._stopped_by},
             "state": self.state,
         }
         # Asked first: the application may answer while it is being started.
@@ -85,6 +96,13 @@ class Lifespan:
             raise LifespanFailed(
                 f"The application's lifespan ended with {type(error).__name__}: {error}"
             ) from error
+
+    def _stopped_by(self, error: BaseException) -> None:
+        """Let the test know of what would stop a server, and stop nothing."""
+        failures = self.belongings.failures
+        self.belongings.fail(error)
+        if self._on_stop is not None and self._on_stop(error) and error in failures:
+            failures.remove(error)
 
     def _ask(self, phase: str) -> asyncio.Future[dict[str, Any] | None]:
         self._answer = asyncio.get_running_loop().create_future()

@@ -180,7 +180,11 @@ class LiveServer:
             raise PachinkoUsageError(f"{self!r} runs already.\nHint: make another LiveServer.")
         loop = self._loop = asyncio.get_running_loop()
         running = Running(
-            self.app, lifespan=self._with_lifespan, policy=self._policy, patience=self._timeout
+            self.app,
+            lifespan=self._with_lifespan,
+            policy=self._policy,
+            patience=self._timeout,
+            on_stop=self._tell,
         )
         await running.start()
         self._running = running
@@ -245,9 +249,14 @@ class LiveServer:
             try:
                 await running.stop()
             except Exception as failed:
-                conclude(failed, self._strangers.hand_over(error), left)
+                conclude(failed, self._strangers.hand_over(error) + running.failures(), left)
                 raise
-        conclude(error, self._strangers.hand_over(error), left)
+        failures = self._strangers.hand_over(error) + running.failures()
+        conclude(error, failures, left)
+
+    def _tell(self, error: BaseException) -> bool:
+        told = [client._tell(error) for client in self._clients]
+        return any(told)
 
     async def _stop(self) -> str | None:
         """Stop the server; describe what was still there."""

@@ -15,6 +15,7 @@ from pytest_pachinko.connecting import TIMEOUT
 from pytest_pachinko.connecting import Transport
 from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.leaving import conclude
 from pytest_pachinko.resources import message_types
 from pytest_pachinko.running import Running
 from pytest_pachinko.scope import build_scope
@@ -78,6 +79,7 @@ class MemoryTransport(Transport):
         self._running: Running | None = None
         self._turn: asyncio.Lock
         self._entered = False
+        self._late: list[BaseException] = []  # raised by the lifespan, and not in the test yet
 
     async def __aenter__(self) -> Self:
         """Start the application's lifespan."""
@@ -91,8 +93,19 @@ class MemoryTransport(Transport):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop the application's lifespan."""
-        await self._stop()
+        """Stop the application's lifespan.
+
+        Raises:
+            LeftBehind: A session is still open.
+            LifespanFailed: The shutdown failed.
+            Exception: What the lifespan has raised and the test has not seen.
+        """
+        try:
+            await self._stop()
+        except Exception as failed:
+            conclude(failed, self._crashes(), None)
+            raise
+        conclude(error, [each for each in self._crashes() if each is not error], None)
 
     def __call__(
         self,
@@ -156,6 +169,7 @@ class MemoryTransport(Transport):
                 lifespan=self._with_lifespan,
                 policy=self._policy,
                 patience=self.timeout,
+                on_stop=self._tell,
             )
             try:
                 await running.start()
@@ -164,6 +178,14 @@ class MemoryTransport(Transport):
                 raise
             self._running = running
             self._started_in = loop
+
+    def _crashes(self) -> list[BaseException]:
+        if self._running is not None:
+            self._late += self._running.crashes()
+        if not self._late:
+            return self._late
+        late, self._late = self._late, []
+        return late
 
     async def _stop(self) -> None:
         if self._loop is None:
@@ -178,6 +200,7 @@ class MemoryTransport(Transport):
                 await running.stop()
             finally:
                 self._loop = None
+                self._late += running.failures()
         if open_still:
             raise LeftBehind(
                 f"The application was stopped while {', '.join(open_still)} was open.\n"

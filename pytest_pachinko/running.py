@@ -30,6 +30,7 @@ class Running:
         lifespan: Whether to run the application's lifespan.
         policy: When time may move.
         patience: Seconds of real time that a wait may take.
+        on_stop: See ``Lifespan``.
 
     Attributes:
         state: What the lifespan leaves for connections; each gets a copy.
@@ -37,10 +38,16 @@ class Running:
     """
 
     def __init__(
-        self, app: Callable[..., Any], *, lifespan: bool, policy: Policy, patience: float
+        self,
+        app: Callable[..., Any],
+        *,
+        lifespan: bool,
+        policy: Policy,
+        patience: float,
+        on_stop: Callable[[BaseException], bool],
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._lifespan = Lifespan(app) if lifespan else None
+        self._lifespan = Lifespan(app, on_stop) if lifespan else None
         self.state: dict[str, Any] = {} if self._lifespan is None else self._lifespan.state
         self._cleanup = ExitStack()
         adoption = self.adoption = adoption_of(loop)
@@ -67,6 +74,14 @@ class Running:
         except BaseException:
             self._cleanup.close()
             raise
+
+    def crashes(self) -> list[BaseException]:
+        """Return what the application has logged while the lifespan goes on, each once."""
+        if self._lifespan is None or not self._lifespan.belongings.failures:
+            return []
+        belongings = self._lifespan.belongings
+        failures, belongings.failures = belongings.failures, []
+        return failures
 
     def failures(self) -> list[BaseException]:
         """Return what tasks of the lifespan have raised, and nobody has seen."""

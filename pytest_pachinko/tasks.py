@@ -77,17 +77,20 @@ class Belongings:
         muted: Whether exceptions are to be forgotten.
 
     Attributes:
+        muted: Whether exceptions are forgotten.
+        forgiving: Whether the ordinary end of a connection is no failure.
         failures: The exceptions that are to reach the test, oldest first.
         witness: Where each exception is noted, whether it is to reach the test or not.
     """
 
     witness: PeerEnd | None = None
+    forgiving = True
 
     _limit = _MANY
     _noted: BaseException | None = None
 
     def __init__(self, muted: bool = False) -> None:  # noqa: FBT001, FBT002
-        self._muted = muted
+        self.muted = muted
         self._tasks: list[asyncio.Task[Any]] = []
         self.failures: list[BaseException] = []
 
@@ -115,15 +118,21 @@ class Belongings:
             self._tasks = [task for task in self._tasks if not task.done() or _unseen(task)]
             self._limit = max(_MANY, 2 * len(self._tasks))
 
-    def fail(self, error: BaseException) -> None:
-        """Take note of an exception that is to reach the test, unless it is an ordinary end."""
+    def fail(self, error: BaseException, *, forgive: bool | None = None) -> None:
+        """Take note of an exception that is to reach the test, unless it is an ordinary end.
+
+        Args:
+            error: The exception.
+            forgive: In the place of ``forgiving``.
+        """
         known = error is self._noted or any(error is each for each in self.failures)
-        if known or is_ordinary_end(error):
+        forgiving = self.forgiving if forgive is None else forgive
+        if known or (forgiving and is_ordinary_end(error)):
             return
         self._noted = error
         if self.witness is not None:
             self.witness.note_crash(error)
-        if not self._muted:
+        if not self.muted:
             shorter = without_servers_frames(error.__traceback__)
             if shorter is not None:
                 error.__traceback__ = shorter

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from falcon_pachinko.inbox import Inbox
+    from falcon_pachinko.manager.admission import Seat
     from falcon_pachinko.manager.outbox import Limits
     from falcon_pachinko.manager.outbox import Loss
     from falcon_pachinko.manager.registry import Registry
@@ -34,7 +35,7 @@ class ManagedConnection(Membership):
         outbox: What is on its way to the peer.
     """
 
-    __slots__ = ("_encode", "outbox")
+    __slots__ = ("_encode", "_seat", "outbox")
 
     def __init__(
         self,
@@ -45,13 +46,30 @@ class ManagedConnection(Membership):
         limits: Limits,
         lose: Callable[[Loss], None],
         encode: Encode,
+        seat: Seat | None = None,
     ) -> None:
         super().__init__(registry, connection_id)
         self._encode = encode
+        self._seat = seat
         self.outbox = Outbox(connection_id, ws, inbox, limits, lose)
 
     def __repr__(self) -> str:
         return f"<ManagedConnection {self.id}>"
+
+    def bind_user(self, user: str | None) -> None:
+        """Say whose connection it is, in the place of what was said before; None: nobody's.
+
+        Raises:
+            TargetError: The name is no text.
+            TooManyConnectionsError: The user has as many as the manager allows. It refuses the
+                handshake with 429 if nobody catches it.
+            UnknownConnectionError: The connection has ended.
+        """
+        if self._seat is not None and isinstance(user, str):
+            self._seat.check(user)
+        super().bind_user(user)
+        if self._seat is not None:
+            self._seat.bind(user)
 
     async def send(self, message: Any) -> bool:
         """Send a message as ``manager.send`` does: without waiting for the peer.
@@ -95,6 +113,11 @@ class ManagedConnection(Membership):
         """Take note that the connection has ended; nobody finds it from here on."""
         self.unregister()
         await self.outbox.stop(code)
+
+    def _vacate(self) -> None:
+        """Let another connection have the place of this one."""
+        if self._seat is not None:
+            self._seat.vacate()
 
     def _require_here(self) -> None:
         if self._state != "here":

@@ -24,6 +24,7 @@ from falcon_pachinko.errors import PayloadTooLargeError
 from falcon_pachinko.errors import TargetError
 from falcon_pachinko.errors import UnknownConnectionError
 from falcon_pachinko.manager import frames
+from falcon_pachinko.manager.admission import Admission
 from falcon_pachinko.manager.connection import check_close
 from falcon_pachinko.manager.connection import ManagedConnection
 from falcon_pachinko.manager.hearing import Hearing
@@ -99,6 +100,9 @@ class Stats:
         missing: How many orders that were, as far as it is known.
         duplicates: How many orders came again, and were ignored.
         interruptions: How often nothing could be heard of other managers for a while.
+        denied: How many handshakes were refused because of ``max_connections``.
+        denied_users: How many times ``bind_user`` was refused because of
+            ``max_connections_per_user``.
     """
 
     connections: int = 0
@@ -115,6 +119,8 @@ class Stats:
     missing: int = 0
     duplicates: int = 0
     interruptions: int = 0
+    denied: int = 0
+    denied_users: int = 0
 
 
 _COUNTED = tuple(Stats.__dataclass_fields__)[3:]
@@ -145,9 +151,13 @@ class WebSocketConnectionManager:
             counts them, ``"notify"`` logs them too and calls ``on_gap``, ``"close"`` does that
             and closes every connection of this process with 1012, so that the peers come again.
         on_gap: Called with each ``Gap``; it may be async.
+        max_connections: How many connections this process may have; one more is refused with 503.
+        max_connections_per_user: How many of them may be of one user; ``bind_user`` of one more
+            is an error, which refuses it with 429.
 
     Raises:
         ValueError: A limit is not more than 0, or there is no such policy.
+        LimitError: There may be no connections at all.
 
     Attributes:
         node: The name of this manager.
@@ -177,6 +187,8 @@ class WebSocketConnectionManager:
         overflow: Overflow = "close",
         stall_timeout: float = 10.0,
         max_payload: int = 1 << 20,
+        max_connections: int | None = None,
+        max_connections_per_user: int | None = None,
         on_loss: Callable[[Loss], object] | None = None,
         heartbeat: float = 0.5,
         gap_policy: GapPolicy = "notify",
@@ -196,6 +208,7 @@ class WebSocketConnectionManager:
         self.heartbeat = heartbeat
         self.gap_policy = gap_policy
         self.on_gap = on_gap
+        self._admission = Admission(max_connections, max_connections_per_user)
         self._alone = backend is None
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it hears others
         self._starting = asyncio.Lock()
@@ -284,7 +297,8 @@ class WebSocketConnectionManager:
     def stats(self) -> Stats:
         """What was seen so far."""
         registry = self._registry
-        return Stats(self.count, len(registry.rooms), len(registry.users), **self._counts)
+        counts = self._counts | self._admission.counts
+        return Stats(self.count, len(registry.rooms), len(registry.users), **counts)
 
     def connections(self, target: Target | ManagedConnection = All()) -> tuple[Any, ...]:  # noqa: B008
         """Return the connections of this process that a target means, as they are just now.
@@ -370,7 +384,11 @@ class WebSocketConnectionManager:
         return await self._order(frames.Close(frames.to_wire(whom), code, reason), local=local)
 
     def _connect(self, ws: WebSocketLike, inbox: Inbox) -> ManagedConnection:
-        """Return a new connection, which is found once it is registered."""
+        """Return a new connection, which is found once it is registered.
+
+        Raises:
+            falcon.HTTPServiceUnavailable: There is no room for it.
+        """
         return ManagedConnection(
             self._registry,
             f"{self.node}-{next(self._ids)}",
@@ -379,6 +397,7 @@ class WebSocketConnectionManager:
             self.limits,
             self._lose,
             self._encode,
+            self._admission.enter(),
         )
 
     def _aim(

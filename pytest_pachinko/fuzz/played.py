@@ -329,20 +329,22 @@ class _Play:
 
     async def run(self) -> None:
         played = self.played
-        async with self._transport:
-            running: Any = self._transport._running
-            try:
-                for step in played.stream:
-                    await self._take(step)
-                    if self._is_over():
-                        break
-                await settle()
-            except Stalled as error:
-                played.stalled = str(error)
-            finally:
-                for peer in self._all:
-                    await peer.connecting.__aexit__(None, None, None)
-        played.errors += running.failures()
+        transport = self._transport
+        await transport.__aenter__()
+        try:
+            for step in played.stream:
+                await self._take(step)
+                if self._is_over():
+                    break
+            await settle()
+        except Stalled as error:
+            played.stalled = str(error)
+        finally:
+            played.errors += transport._crashes()
+            for peer in self._all:
+                await peer.connecting.__aexit__(None, None, None)
+            await transport._stop()
+            played.errors += transport._crashes()
 
     async def _take(self, step: Step) -> None:
         match step:
