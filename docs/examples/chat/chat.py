@@ -1,22 +1,33 @@
-"""A chat: rooms, nicknames, a history, and moderators on a subprotocol of their own."""
+"""A chat: rooms, nicknames, a history, moderators on a subprotocol of their own, announcements.
+
+It runs in one process, or in as many as share the Redis that the environment names: REDIS_URL.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections import deque
+import os
 from contextlib import asynccontextmanager
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import falcon.asgi
+import msgspec
 from msgspec import Meta
 from msgspec import Struct
+from presence import MemoryRooms
+from presence import RedisRooms
+from presence import Rooms
 
+from falcon_pachinko import All
 from falcon_pachinko import install
+from falcon_pachinko import RedisBackend
+from falcon_pachinko import Room
+from falcon_pachinko import User
+from falcon_pachinko import WebSocketConnectionManager
 from falcon_pachinko import WebSocketResource
 from falcon_pachinko import WebSocketRouter
+from falcon_pachinko import WorkerController
 
 Nick = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^\w+$")]
 Text = Annotated[str, Meta(min_length=1, max_length=280)]
@@ -26,6 +37,9 @@ HEARTBEAT = 30.0
 
 IDLE = 600.0
 """Seconds after which a guest who says nothing has to leave."""
+
+ANNOUNCEMENT = 3600.0
+"""Seconds between two announcements."""
 
 PAGE = Path(__file__).with_name("page.html")
 """A client for people, without a build step."""
@@ -104,35 +118,26 @@ class Heartbeat(Struct, tag="heartbeat"):
     """The server is there."""
 
 
-class Room:
-    """The members of a room by nickname, and the last things that were said in it."""
+class Announced(Struct, tag="announced"):
+    """The house has something to say to everybody."""
 
-    def __init__(self) -> None:
-        self.members: dict[str, Guest] = {}
-        self.history: deque[Said] = deque(maxlen=50)
-
-    async def tell(self, message: Struct, *, but: str | None = None) -> None:
-        """Send a message to every member, except one."""
-        for nick, member in list(self.members.items()):
-            if nick != but:
-                with suppress(falcon.WebSocketDisconnected):  # who has just left is not told
-                    await member.send(message)
+    text: str
 
 
 class Guest(WebSocketResource):
     """A connection of somebody in a room."""
 
     schema = Join | Say | Rename
-    emits = Welcome | Joined | Left | Said | Renamed | Refused | Heartbeat
+    emits = Welcome | Joined | Left | Said | Renamed | Refused | Heartbeat | Announced
     subprotocols = ("chat.v1",)
 
-    def __init__(self, rooms: dict[str, Room]) -> None:
+    def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
         self.nick: str | None = None
 
     async def on_connect(self, req, ws, room):
         """Let everybody in who knows a room's name."""
-        self.room = self.rooms[room]
+        self.room = room
         await self.accept()
         self.heard = asyncio.get_running_loop().time()
         self.watch = asyncio.create_task(self.keep_alive(), name="heartbeat")
@@ -142,22 +147,27 @@ class Guest(WebSocketResource):
         while True:
             await asyncio.sleep(HEARTBEAT)
             if asyncio.get_running_loop().time() - self.heard >= IDLE:
-                await self.ws.close(4408, "idle")
+                await self.connection.close(4408, "idle")
                 return
+            if self.nick is not None:
+                await self.rooms.stay(self.room, self.nick)
             await self.send(Heartbeat())
 
     async def on_join(self, ws, message: Join) -> None:
         """Enter the room."""
         if self.nick is not None:
             await self.send(Refused(why=f"you are {self.nick} already"))
-        elif message.nick in self.room.members:
+        elif not await self.rooms.enter(self.room, message.nick):
             await self.send(Refused(why=f"{message.nick} is taken"))
         else:
             self.nick = message.nick
-            self.room.members[self.nick] = self
-            nicks = sorted(self.room.members)
-            await self.send(Welcome(nicks=nicks, history=list(self.room.history)))
-            await self.room.tell(Joined(nick=self.nick), but=self.nick)
+            self.connection.bind_user(self.nick)
+            self.connection.join(self.room)
+            nicks = await self.rooms.nicks(self.room)
+            said = await self.rooms.history(self.room)
+            history = [msgspec.json.decode(each, type=Said) for each in said]
+            await self.send(Welcome(nicks=nicks, history=history))
+            await self.tell(Joined(nick=self.nick), exclude=[self.connection])
 
     async def on_say(self, ws, message: Say) -> None:
         """Tell everybody, the speaker included, and remember it."""
@@ -165,21 +175,25 @@ class Guest(WebSocketResource):
             await self.send(Refused(why="join first"))
         else:
             said = Said(nick=self.nick, text=message.text)
-            self.room.history.append(said)
-            await self.room.tell(said)
+            await self.rooms.remember(self.room, msgspec.json.encode(said))
+            await self.tell(said)
 
     async def on_rename(self, ws, message: Rename) -> None:
         """Give somebody another nickname."""
         if self.nick is None:
             await self.send(Refused(why="join first"))
-        elif message.nick in self.room.members:
+        elif not await self.rooms.enter(self.room, message.nick):
             await self.send(Refused(why=f"{message.nick} is taken"))
         else:
             renamed = Renamed(old=self.nick, new=message.nick)
-            del self.room.members[renamed.old]
-            self.room.members[renamed.new] = self
+            await self.rooms.leave(self.room, renamed.old)
             self.nick = renamed.new
-            await self.room.tell(renamed)
+            self.connection.bind_user(self.nick)
+            await self.tell(renamed)
+
+    async def tell(self, message: Struct, **options) -> None:
+        """Send a message to everybody in the room, in whatever process they are."""
+        await self.manager.send(Room(self.room), message, **options)
 
     async def on_invalid(self, ws, message, error) -> None:
         """Answer what is no message of ours, without repeating it."""
@@ -189,8 +203,8 @@ class Guest(WebSocketResource):
         """Tell the others who left."""
         self.watch.cancel()
         if self.nick is not None:
-            del self.room.members[self.nick]
-            await self.room.tell(Left(nick=self.nick))
+            await self.rooms.leave(self.room, self.nick)
+            await self.tell(Left(nick=self.nick))
 
 
 @Guest.around_message
@@ -214,12 +228,11 @@ class Moderator(Guest):
         return await super().on_connect(req, ws, room)
 
     async def on_kick(self, ws, message: Kick) -> None:
-        """Close the connection of somebody."""
-        member = self.room.members.get(message.nick)
-        if member is None:
-            await self.send(Refused(why=f"{message.nick} is not here"))
+        """Close the connection of somebody, in whatever process it is."""
+        if message.nick in await self.rooms.nicks(self.room):
+            await self.manager.disconnect(Room(self.room) & User(message.nick), 4001, "kicked")
         else:
-            await member.ws.close(4001, "kicked")
+            await self.send(Refused(why=f"{message.nick} is not here"))
 
 
 class Page:
@@ -236,12 +249,36 @@ class Page:
         resp.text = self.html
 
 
-def create_app() -> falcon.asgi.App:
-    """Make the application, with rooms of its own."""
-    rooms: dict[str, Room] = defaultdict(Room)
-    router = WebSocketRouter(resource_factory=lambda resource: resource(rooms))
+class Closing:
+    """Gives up the connections of the rooms when the application ends."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+
+    async def process_shutdown(self, scope, event) -> None:
+        """Give them up."""
+        await self.rooms.close()
+
+
+def create_app(rooms: Rooms | None = None) -> falcon.asgi.App:
+    """Make the application, with rooms of its own, or those of the Redis in the environment."""
+    url = os.environ.get("REDIS_URL")
+    if rooms is None:
+        rooms = RedisRooms(url) if url else MemoryRooms()
+    manager = WebSocketConnectionManager(RedisBackend(url, prefix="chat") if url else None)
+    workers = WorkerController()
+
+    @workers.worker
+    async def announce() -> None:
+        while True:
+            await asyncio.sleep(ANNOUNCEMENT)
+            # Each process tells its own guests.
+            await manager.send(All(), Announced(text="Drink some water."), local=True)
+
+    router = WebSocketRouter(resource_factory=lambda resource: resource(rooms), manager=manager)
     router.add_route("/rooms/{room}", Guest, Moderator, name="room")
-    app = falcon.asgi.App()
+    app = falcon.asgi.App(middleware=[Closing(rooms)])
     app.add_route("/rooms/{room}", Page())
     install(app, router, prefix="/chat")
+    app.add_middleware(workers)
     return app
