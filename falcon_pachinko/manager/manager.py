@@ -342,8 +342,9 @@ class WebSocketConnectionManager:
             TargetError: What says to whom is no target.
             UnknownConnectionError: It is a connection of this process, which is not there.
             EncodeError: The message cannot be encoded.
-            PayloadTooLargeError: It is longer than ``max_payload``.
-            BackendError: The backend did not take it, and nobody gets it.
+            PayloadTooLargeError: It is longer than ``max_payload``, or than the backend carries.
+            BackendError: The backend did not take it, and nobody gets it; or there was no answer
+                in time, and nobody knows.
         """
         whom = self._aim(target, exclude)
         self._check_known(whom, local=local)
@@ -448,7 +449,7 @@ class WebSocketConnectionManager:
         self._taken[number] = 0
         try:
             await self._publish(order, number)
-        except BackendError:
+        except (BackendError, PayloadTooLargeError):
             self._counts["failed"] += 1
             raise
         finally:

@@ -446,6 +446,18 @@ async def test_garbage_on_the_bus_is_counted(
         assert manager.stats.garbage == 1
 
 
+async def test_a_message_that_is_too_long_for_the_backend_is_counted(
+    valkey_server: RedisServer,
+) -> None:
+    manager = WebSocketConnectionManager(RedisBackend(valkey_server.url, max_payload=100))
+    with pytest.raises(PayloadTooLargeError):
+        await manager.send(All(), "x" * 100)
+    await manager.send(All(), "x")
+
+    assert manager.stats.failed == 1
+    await manager.stop()
+
+
 async def test_a_wrong_password_is_told_without_it(valkey_server: RedisServer, admin: Any) -> None:
     bus = RedisBackend(valkey_server.url.replace("//", "//:wrong-secret@"))
     await admin.config_set("requirepass", "right")
