@@ -28,6 +28,7 @@ __tracebackhide__ = True  # a failure is shown in the test, not in here
 PATIENCE = 30.0
 """Seconds that a process may take to start or to end."""
 
+_GONE = 30.0  # seconds after which a process that was killed is gone on any machine
 _LINES = 60  # of what a process has printed, in a message
 
 # First of all it gets the modules that are found here, of which this one is one.
@@ -202,7 +203,7 @@ class ServerProcess:
             return await asyncio.get_running_loop().run_in_executor(None, function)
 
     def _forget(self, process: subprocess.Popen[bytes]) -> None:
-        process.wait(PATIENCE)
+        process.wait(_GONE)
         for pipe in (process.stdin, process.stdout):
             # A thread that still reads has seen the end.
             pipe.close()  # type: ignore[union-attr]

@@ -1,6 +1,5 @@
 """What managers say to each other, and what a stranger says to them."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from falcon_pachinko import Target
 from falcon_pachinko import User
 from falcon_pachinko import WebSocketConnectionManager
 from falcon_pachinko.manager import frames
+from tests.loops import run as run_in_thread
 
 any_text = st.text(st.characters())  # lone surrogates too
 labels = st.dictionaries(
@@ -89,7 +89,7 @@ orders = (
 def test_whatever_is_on_the_bus_a_manager_serves_on(payload: bytes) -> None:
     manager = WebSocketConnectionManager()
 
-    asyncio.run(hear(manager, payload, good(), good()))
+    run_in_thread(hear(manager, payload, good(), good()))
 
     assert manager.stats.garbage in (0, 1)
     assert manager.stats.duplicates == 1
@@ -115,7 +115,7 @@ def good() -> bytes:
 def test_garbage_is_counted_and_logged(payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
     manager: Any = WebSocketConnectionManager()
 
-    asyncio.run(hear(manager, payload))
+    run_in_thread(hear(manager, payload))
 
     assert manager.stats.garbage == 1
     assert f"{len(payload)} bytes on the topic 'topic' is no frame" in caplog.text

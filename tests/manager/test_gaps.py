@@ -15,6 +15,7 @@ from falcon_pachinko import WebSocketConnectionManager
 from pytest_pachinko import Closed
 from pytest_pachinko import MemoryTransport
 from pytest_pachinko.clock import virtual_time
+from tests.loops import run as run_in_thread
 
 
 class Bus:
@@ -257,6 +258,6 @@ async def test_what_a_manager_cannot_do_is_an_error_at_once(options: dict[str, A
 
 def test_outside_of_an_event_loop_no_manager_is_started() -> None:
     manager = WebSocketConnectionManager()
-    asyncio.run(manager.start())
+    run_in_thread(manager.start())
 
     assert not manager.started

@@ -1,10 +1,10 @@
 """Three processes, a real server, and what happens to it: no loss without a word."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
+from tests.loops import run as run_in_thread
 from tests.manager.ordeal import FAULTS
 from tests.manager.ordeal import judge
 from tests.manager.ordeal import Result
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def test_whatever_happens_to_the_server_no_message_is_lost_without_a_word(
     fault: str, valkey_server: RedisServer
 ) -> None:
-    for found in asyncio.run(ordeals(fault, valkey_server)):
+    for found in run_in_thread(ordeals(fault, valkey_server)):
         assert found.accepted > 0
         assert (found.silent, found.twice, found.disordered) == (0, 0, 0)
         assert found.recovery is not None

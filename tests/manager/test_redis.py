@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextlib import AsyncExitStack
 from contextlib import suppress
@@ -29,6 +28,7 @@ from falcon_pachinko import Room
 from falcon_pachinko import WebSocketConnectionManager
 from falcon_pachinko.manager import redis as implementation
 from pytest_pachinko import MemoryTransport
+from tests.loops import run as run_in_thread
 from tests.redis_server import RedisServer
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -525,17 +525,12 @@ async def test_a_start_that_is_cancelled_leaves_nothing(valkey_server: RedisServ
         await a.payloads(1)
 
 
-def in_a_loop_of_its_own(work: Any) -> None:
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, work).result()
-
-
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of those whose loop has ended
 async def test_a_manager_that_nobody_stopped_starts_in_the_next_loop(
     valkey_server: RedisServer,
 ) -> None:
     manager = WebSocketConnectionManager(RedisBackend(valkey_server.url))
-    in_a_loop_of_its_own(manager.start())
+    run_in_thread(manager.start())
     await manager.send(All(), "!")
     gc.collect()
 

@@ -11,6 +11,7 @@ from falcon_pachinko import WorkerController
 from falcon_pachinko import WorkerError
 from falcon_pachinko.workers import _pause
 from pytest_pachinko import MemoryTransport
+from tests.loops import run as run_in_thread
 
 
 async def sleeper() -> None:
@@ -35,8 +36,8 @@ def test_workers_run_again_in_another_event_loop() -> None:
         async with MemoryTransport(falcon.asgi.App(middleware=[workers])):
             await asyncio.sleep(0)
 
-    asyncio.run(live())
-    asyncio.run(live())
+    run_in_thread(live())
+    run_in_thread(live())
 
     assert len(set(loops)) == 2
     assert state(workers) == "stopped"
@@ -57,7 +58,7 @@ def test_workers_run_again_after_a_loop_that_was_closed_without_a_shutdown() -> 
         assert state(workers) == "running"
         await workers.stop()
 
-    asyncio.run(again())
+    run_in_thread(again())
 
 
 def test_the_decorator_returns_the_function() -> None:
@@ -173,8 +174,8 @@ def test_an_exit_in_a_worker_ends_the_process_and_is_no_crash(
         await workers.start()
         await sleeper()
 
-    with pytest.raises(SystemExit), asyncio.Runner() as runner:
-        runner.run(main())
+    with pytest.raises(SystemExit):
+        run_in_thread(main())
 
     assert workers._runs["work"].task.exception() is not None  # retrieved, so that nobody logs it
     assert state(workers) == "stopped"
