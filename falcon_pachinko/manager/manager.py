@@ -257,13 +257,14 @@ class WebSocketConnectionManager:
             self._loop = loop
             if not self._alone:
                 self._asked = asyncio.Event()
-                # From what they answer on, it is known what they have said.
-                with suppress(BackendError):
-                    await self._publish(frames.Beat(0.0, ask=True), 0)
-                # It belongs to no connection, though the first one may have started it.
+                # It belongs to no connection, though the first one may have started it. It
+                # comes first: whoever has started it may be cancelled while it asks.
                 self._beating = loop.create_task(
                     self._beat(), name="falcon_pachinko heartbeat", context=Context()
                 )
+                # From what they answer on, it is known what they have said.
+                with suppress(BackendError):
+                    await self._publish(frames.Beat(0.0, ask=True), 0)
 
     async def stop(self) -> None:
         """Leave the backend; the connections stay as they are."""
@@ -273,12 +274,14 @@ class WebSocketConnectionManager:
         beating, self._beating = self._beating, None
         # A lock belongs to the loop in which somebody waited for it.
         self._starting = asyncio.Lock()
-        if here and beating is not None:
-            beating.cancel()
-            await asyncio.wait({beating})
-            with suppress(BackendError):
-                await self._publish(frames.Leave(self._age()), self._number)
-        await self.backend.stop(self.node)
+        try:
+            if here and beating is not None:
+                beating.cancel()
+                await asyncio.wait({beating})
+                with suppress(BackendError):
+                    await self._publish(frames.Leave(self._age()), self._number)
+        finally:
+            await self.backend.stop(self.node)
 
     async def process_startup(self, scope: Any, event: Any) -> None:  # noqa: ARG002
         """Start, as a middleware of Falcon."""

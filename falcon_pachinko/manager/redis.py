@@ -200,14 +200,16 @@ class _Link:
         if self._loop is not asyncio.get_running_loop():
             return  # that one has ended, and its tasks and connections with it
         tasks = [task for task in (self._listener, self._writer) if task is not None]
-        # More than once: `asyncio.wait_for` of Python 3.11, which the client uses, may lose one.
-        while pending := [task for task in tasks if not task.done()]:
-            for task in pending:
-                task.cancel()
-            await asyncio.wait(pending, timeout=_PULSE)
-        self._refuse([*self._batch, *self._queue], "the node was stopped", None)
-        self._queue.clear()
-        await self._wire.close()
+        try:
+            # More than once: `asyncio.wait_for` of Python 3.11, which the client uses, may lose one.
+            while pending := [task for task in tasks if not task.done()]:
+                for task in pending:
+                    task.cancel()
+                await asyncio.wait(pending, timeout=_PULSE)
+        finally:
+            self._refuse([*self._batch, *self._queue], "the node was stopped", None)
+            self._queue.clear()
+            await self._wire.close()
 
     async def listen(self, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> None:
         try:

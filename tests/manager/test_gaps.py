@@ -261,3 +261,46 @@ def test_outside_of_an_event_loop_no_manager_is_started() -> None:
     run_in_thread(manager.start())
 
     assert not manager.started
+
+
+class Slow(MemoryBackend):
+    """One that takes its time to publish."""
+
+    seconds = 1.0
+
+    async def publish(self, node: str, topic: str, payload: bytes) -> None:
+        await asyncio.sleep(self.seconds)
+        await super().publish(node, topic, payload)
+
+
+@pytest.mark.asyncio
+async def test_a_manager_whose_first_message_was_given_up_is_heard_all_the_same() -> None:
+    with virtual_time():
+        backend = Slow()
+        gaps: list[Gap] = []
+        one = WebSocketConnectionManager(backend, node="one")
+        two = WebSocketConnectionManager(backend, node="two", on_gap=gaps.append)
+        await two.start()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(one.send(All(), "given up"), 0.1)
+        backend.seconds = 0
+        backend.drop()
+        await one.send(All(), "lost")
+        await asyncio.sleep(5)
+
+        assert gaps == [Gap("one", 1, 1)]
+        await one.stop()
+        await two.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_manager_whose_stop_was_given_up_has_left_and_starts_again() -> None:
+    with virtual_time():
+        manager = WebSocketConnectionManager(Slow(), node="one")
+        await manager.start()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(manager.stop(), 0.1)
+        await manager.start()
+
+        assert manager.started
+        await manager.stop()

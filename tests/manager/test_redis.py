@@ -316,6 +316,22 @@ async def test_who_publishes_when_a_node_is_stopped_gets_an_error(
     assert [type(result) for result in results] == [BackendError, BackendError]
 
 
+async def test_who_publishes_when_a_node_is_stopped_and_that_is_given_up_gets_an_error(
+    bus: RedisBackend, valkey_server: RedisServer
+) -> None:
+    async with attached(bus, "a", "x"):
+        with valkey_server.paused():
+            sends = [asyncio.create_task(bus.publish("a", "x", b"!")) for _ in range(2)]
+            await asyncio.wait(sends, timeout=0.05)
+            stop = asyncio.create_task(bus.stop("a"))
+            await asyncio.sleep(0)
+            stop.cancel()
+            done, _ = await asyncio.wait(sends, timeout=PATIENCE)
+
+    assert {type(task.exception()) for task in done} == {BackendError}
+    assert len(done) == 2
+
+
 async def test_with_streams_nothing_is_lost_while_a_node_cannot_hear(
     valkey_server: RedisServer, admin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
