@@ -182,7 +182,6 @@ class _Link:
         self._writer: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()  # the first attempt to connect has succeeded or failed
-        self._has_heard = False
         self._deaf: str | None = "it was not reached yet"  # why nothing is heard
         self._mute: str | None = None  # why nothing can be published
 
@@ -292,11 +291,11 @@ class _Link:
     def _up(self) -> None:
         """Take note that the server is heard from here on."""
         self._deaf = None
-        self._tried.set()
-        if self._has_heard:
+        if self._tried.is_set():
+            # Also if it was never heard before: the node serves since the first attempt.
             _logger.warning("%s is heard again", self._name)
             self._interrupted()
-        self._has_heard = True
+        self._tried.set()
 
 
 class _Wire(ABC):

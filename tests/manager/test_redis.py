@@ -450,6 +450,25 @@ async def test_what_is_lost_while_a_node_is_cut_off_is_a_gap(
                 assert await gaps.get() == Gap("n0", 2, 2)
 
 
+@pytest.mark.parametrize("recover", [False, True])
+async def test_what_is_said_before_a_node_finds_its_server_may_be_missing(
+    valkey_server: RedisServer, serving: Callable[..., MemoryTransport], *, recover: bool
+) -> None:
+    gaps: asyncio.Queue[Gap] = asyncio.Queue()
+    far = WebSocketConnectionManager(RedisBackend(valkey_server.url, recover=recover), node="far")
+    await far.send(All(), "before")
+    near = RedisBackend("redis://127.0.0.1:1", recover=recover)
+    there = RedisBackend(valkey_server.url)._connect
+    async with cluster(serving, [near], on_gap=gaps.put_nowait):
+        await far.send(All(), "not heard")
+        wire: Any = near._links["n0"]._wire
+        wire._connect, wire._publisher, wire._reader = there, there(), there()
+
+        async with asyncio.timeout(PATIENCE):
+            assert await gaps.get() == Gap("far", 1, None)
+    await far.stop()
+
+
 async def test_garbage_on_the_bus_is_counted(
     valkey_server: RedisServer, admin: Any, serving: Callable[..., MemoryTransport]
 ) -> None:
