@@ -137,7 +137,8 @@ class FaultyBackend(MemoryBackend):
         try:
             yield
         finally:
-            self._offline.subtract(names)
+            # What has been healed meanwhile is not offline any more, nor less than that.
+            self._offline -= Counter(names)
             self._set_offline(names)
 
     @contextmanager

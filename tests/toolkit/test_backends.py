@@ -227,6 +227,13 @@ async def test_healing_ends_the_faults_of_all_blocks(pair: Pair) -> None:
     await pair.bob.expect("2")
 
 
+async def test_a_node_that_was_healed_can_be_offline_again(pair: Pair) -> None:
+    with pair.backend.offline("here"):
+        pair.backend.heal()
+    with pair.backend.offline("here"), pytest.raises(BackendError):
+        await pair.here.send(All(), 1)
+
+
 async def test_an_error_in_a_block_heals_too(pair: Pair) -> None:
     with pytest.raises(LookupError), pair.backend.losing():
         raise LookupError
