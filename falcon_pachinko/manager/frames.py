@@ -42,6 +42,9 @@ __all__ = [
 
 VERSION = 1
 
+_DEEPEST = 64
+"""How deep a target may be nested: what is deeper would find an end of the stack somewhere."""
+
 
 class Send(msgspec.Struct, frozen=True, array_like=True, tag="send"):
     """Send a text frame.
@@ -137,12 +140,22 @@ def decode(payload: bytes) -> Frame:
     return frame
 
 
-def to_wire(target: Target) -> list[Any]:  # noqa: PLR0911 - a table
+def to_wire(target: Target, depth: int = 0) -> list[Any]:  # noqa: PLR0911 - a table
     """Return a target as plain data.
 
+    Args:
+        target: The target.
+        depth: In how many others it is.
+
     Raises:
-        TargetError: It is none of ours.
+        TargetError: It is none of ours, or too deep.
     """
+    depth += 1
+    if depth > _DEEPEST:
+        raise TargetError(
+            f"A target that is nested more than {_DEEPEST} deep.\n"
+            "Hint: a & b & c and a | b | c are flat, in whatever order they are put together."
+        )
     match target:
         case All():
             return ["all"]
@@ -155,11 +168,11 @@ def to_wire(target: Target) -> list[Any]:  # noqa: PLR0911 - a table
         case Label(items=items):
             return ["label", [[_pack(key), _pack_value(value)] for key, value in items]]
         case And(parts):
-            return ["and", [to_wire(part) for part in parts]]
+            return ["and", [to_wire(part, depth) for part in parts]]
         case Or(parts):
-            return ["or", [to_wire(part) for part in parts]]
+            return ["or", [to_wire(part, depth) for part in parts]]
         case Not(inner):
-            return ["not", to_wire(inner)]
+            return ["not", to_wire(inner, depth)]
     raise TargetError(
         f"{target!r} is no target.\n"
         'Hint: Room("tea"), User("ann"), Label(region="eu"), Connection(id) or All(), '
@@ -167,12 +180,19 @@ def to_wire(target: Target) -> list[Any]:  # noqa: PLR0911 - a table
     )
 
 
-def from_wire(data: Any) -> Target:  # noqa: PLR0911 - a table
+def from_wire(data: Any, depth: int = 0) -> Target:  # noqa: PLR0911 - a table
     """Return the target that ``to_wire`` has written.
+
+    Args:
+        data: What it has written.
+        depth: In how many others the target is.
 
     Raises:
         ValueError: The data is something else.
     """
+    depth += 1
+    if depth > _DEEPEST:
+        raise ValueError("too deep")
     match data:
         case ["all"]:
             return All()
@@ -185,11 +205,11 @@ def from_wire(data: Any) -> Target:  # noqa: PLR0911 - a table
         case ["label", [_, *_] as items]:
             return Label(**dict(map(_label, items)))
         case ["and", [_, *_] as parts]:
-            return And(tuple(map(from_wire, parts)))
+            return And(tuple(from_wire(part, depth) for part in parts))
         case ["or", [_, *_] as parts]:
-            return Or(tuple(map(from_wire, parts)))
+            return Or(tuple(from_wire(part, depth) for part in parts))
         case ["not", inner]:
-            return Not(from_wire(inner))
+            return Not(from_wire(inner, depth))
     raise ValueError("no target")
 
 
@@ -207,7 +227,8 @@ def _pack(text: str) -> bytes:
 
 
 def _pack_value(value: LabelValue) -> bytes | int:
-    return _pack(value) if isinstance(value, str) else value
+    # msgspec refuses what is an int by inheritance.
+    return _pack(value) if isinstance(value, str) else int(value)
 
 
 def _unpack(name: bytes) -> str:

@@ -1,5 +1,7 @@
 """What managers say to each other, and what a stranger says to them."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -13,9 +15,11 @@ from falcon_pachinko import Connection
 from falcon_pachinko import Label
 from falcon_pachinko import Room
 from falcon_pachinko import Target
+from falcon_pachinko import TargetError
 from falcon_pachinko import User
 from falcon_pachinko import WebSocketConnectionManager
 from falcon_pachinko.manager import frames
+from falcon_pachinko.manager.registry import Membership
 from tests.loops import run as run_in_thread
 
 any_text = st.text(st.characters())  # lone surrogates too
@@ -55,6 +59,45 @@ def test_a_target_arrives_as_it_was_sent(target: Target) -> None:
 def test_what_is_no_target_is_refused(data: Any, error: str) -> None:
     with pytest.raises(ValueError, match=error):
         frames.from_wire(data)
+
+
+@pytest.mark.parametrize("kind", ["and", "or", "not"])
+def test_what_is_nested_too_deep_for_a_stack_is_garbage(kind: str) -> None:
+    manager = WebSocketConnectionManager(node="here")
+    manager._loop = loop = asyncio.new_event_loop()
+    Membership(manager._registry, "somebody").register()
+
+    async def hear() -> None:
+        for number, depth in enumerate(range(50, 1000, 50), start=1):
+            data: list[Any] = ["room", b"no"]
+            for _ in range(depth):
+                data = [kind, data] if kind == "not" else [kind, [["room", b"no"], data]]
+            order = frames.Send(data, b"{}")
+            with suppress(RecursionError):  # of the one who makes it
+                manager._hear("", frames.encode(frames.Frame(1, "far", "1", number, order)))
+
+    loop.run_until_complete(hear())
+    loop.close()
+
+    assert manager.stats.garbage > 5
+
+
+def test_a_target_that_is_nested_too_deep_is_refused() -> None:
+    target: Target = Room("tea")
+    for number in range(100):
+        target = ~(target & ~Room(str(number)))
+
+    with pytest.raises(TargetError, match="nested more than 64 deep"):
+        frames.to_wire(target)
+
+
+def test_a_label_may_be_any_whole_number() -> None:
+    class Level(int):
+        pass
+
+    data = msgspec.msgpack.decode(msgspec.msgpack.encode(frames.to_wire(Label(level=Level(3)))))
+
+    assert frames.from_wire(data) == Label(level=3)
 
 
 plain = st.recursive(
