@@ -138,7 +138,10 @@ def check_close(code: object, reason: str) -> None:
             f"{code!r} is no close code that may be sent: 1000 to 1003, 1007 to 1014 and 3000 "
             "to 4999 may (RFC 6455, section 7.4)."
         )
-    size = len(reason.encode("utf-8", "replace"))
+    try:
+        size = len(reason.encode())
+    except UnicodeEncodeError as error:
+        raise CloseCodeError(f"The reason {reason!r} is no text of UTF-8.") from error
     if size > _MAX_REASON:
         raise CloseCodeError(
             f"A reason of {size} bytes: at most {_MAX_REASON} can be sent (RFC 6455, section 5.5)."

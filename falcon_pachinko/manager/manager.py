@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import itertools
 import logging
+import os
 import secrets
 from contextlib import suppress
 from contextvars import Context
@@ -136,7 +137,8 @@ class WebSocketConnectionManager:
     Args:
         backend: Carries messages to other managers. The default, a ``MemoryBackend`` of its
             own, has no others.
-        node: The name of this manager, which no other on the backend has; random by default.
+        node: The name of this manager, which no other on the backend has; random by default, and
+            another one where a server forks after this was made.
         max_messages: How many messages may wait for one slow peer.
         max_bytes: How many bytes of them.
         overflow: What happens to one too many: ``"close"`` closes the connection with 1013,
@@ -200,7 +202,8 @@ class WebSocketConnectionManager:
             raise ValueError(
                 f"gap_policy={gap_policy!r} is not one of {', '.join(get_args(GapPolicy))}."
             )
-        self.node = secrets.token_hex(8) if node is None else node
+        self.node = _random_name() if node is None else node
+        self._process = os.getpid() if node is None else None  # in which the name was made up
         self.backend = MemoryBackend() if backend is None else backend
         self.limits = Limits(max_messages, max_bytes, overflow, stall_timeout)
         self.max_payload = max_payload
@@ -243,6 +246,9 @@ class WebSocketConnectionManager:
         async with self._starting:
             if self.started:
                 return
+            if self._process not in (None, os.getpid()):
+                # A server that forks has copied the name, which all of its processes would have.
+                self.node, self._process = _random_name(), os.getpid()
             await self.backend.start(self.node, self._hear, self._interrupted)
             try:
                 await self.backend.subscribe(self.node, TOPIC)
@@ -420,7 +426,7 @@ class WebSocketConnectionManager:
     def _check_known(self, whom: Target, *, local: bool) -> None:
         if not isinstance(whom, Connection) or whom.id in self._registry.everybody:
             return
-        if local or self._alone or whom.id.startswith(f"{self.node}-"):
+        if local or self._alone or whom.id.rpartition("-")[0] == self.node:
             self._counts["refused"] += 1
             raise UnknownConnectionError(
                 f"There is no connection {whom.id!r} in this process, which has {self.count}.\n"
@@ -448,20 +454,30 @@ class WebSocketConnectionManager:
             return Receipt(self.node, None, self._plan(order)())
         if not self.started:
             await self.start()
-        self._number = number = self._number + 1
+        number = self._number + 1
+        frame = self._frame(order, number)
+        # What is no frame has no number: others would miss it.
+        self._number = number
         self._taken[number] = 0
         try:
-            await self._publish(order, number)
-        except (BackendError, PayloadTooLargeError):
+            await self.backend.publish(self.node, TOPIC, frame)
+        except PayloadTooLargeError:
+            self._counts["failed"] += 1
+            if self._number == number:
+                self._number -= 1
+            raise
+        except BackendError:
             self._counts["failed"] += 1
             raise
         finally:
             taken = self._taken.pop(number)
         return Receipt(self.node, number, taken)
 
+    def _frame(self, order: frames.Order, number: int) -> bytes:
+        return frames.encode(frames.Frame(frames.VERSION, self.node, self._life, number, order))
+
     async def _publish(self, order: frames.Order, number: int) -> None:
-        frame = frames.Frame(frames.VERSION, self.node, self._life, number, order)
-        await self.backend.publish(self.node, TOPIC, frames.encode(frame))
+        await self.backend.publish(self.node, TOPIC, self._frame(order, number))
 
     def _age(self) -> float:
         return asyncio.get_running_loop().time() - self._born
@@ -570,6 +586,10 @@ class WebSocketConnectionManager:
         counts["evicted"] += loss.evicted
         if self.on_loss is not None:
             _call("on_loss", self.on_loss, loss)
+
+
+def _random_name() -> str:
+    return secrets.token_hex(8)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

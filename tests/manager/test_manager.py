@@ -235,7 +235,9 @@ async def test_a_connection_is_found_by_its_id(
         assert member.id in repr(member)
 
 
-@pytest.mark.parametrize(("code", "reason"), [(1006, ""), ("x", ""), (1000, "x" * 124)])
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1006, ""), ("x", ""), (1000, "x" * 124), (1000, "\ud800")]
+)
 async def test_a_close_that_cannot_be_sent_is_an_error(
     code: Any, reason: str, manager: WebSocketConnectionManager
 ) -> None:

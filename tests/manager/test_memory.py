@@ -1,5 +1,6 @@
 """Several managers on one backend in memory, and what can go wrong between them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,11 @@ import pytest_asyncio
 from falcon_pachinko import All
 from falcon_pachinko import Backend
 from falcon_pachinko import BackendError
+from falcon_pachinko import CloseCodeError
 from falcon_pachinko import Connection
+from falcon_pachinko import Gap
 from falcon_pachinko import MemoryBackend
+from falcon_pachinko import PayloadTooLargeError
 from falcon_pachinko import Room
 from falcon_pachinko import WebSocketConnectionManager
 from falcon_pachinko.manager.memory import MemoryBackend as Memory
@@ -219,3 +223,77 @@ async def test_a_backend_that_fails_at_the_start_can_be_started_again() -> None:
             await manager.send(All(), 1)
 
     assert not manager.started
+
+
+async def test_the_name_of_a_node_may_begin_with_that_of_another(
+    serving: Callable[..., MemoryTransport],
+) -> None:
+    bus = MemoryBackend()
+    web = WebSocketConnectionManager(bus, node="web")
+    async with serving(web), serving(WebSocketConnectionManager(bus, node="web-2")) as connect:
+        async with connect("/") as ann:
+            await web.send(Connection("web-2-1"), 1)
+
+            await ann.expect("1")
+
+
+class Small(MemoryBackend):
+    """One that carries less than managers do."""
+
+    async def publish(self, node: str, topic: str, payload: bytes) -> None:
+        if len(payload) > 1000:
+            if payload.endswith(b'2"'):
+                await asyncio.sleep(1)
+            raise PayloadTooLargeError
+        await super().publish(node, topic, payload)
+
+
+async def test_what_cannot_be_published_is_not_missed() -> None:
+    with virtual_time():
+        bus, gaps = Small(), list[Gap]()
+        here = WebSocketConnectionManager(bus, node="here")
+        there = WebSocketConnectionManager(bus, node="there", on_gap=gaps.append)
+        await here.start()
+        await there.start()
+        with pytest.raises(CloseCodeError):
+            await here.disconnect(All(), 4000, "\ud800")
+        with pytest.raises(PayloadTooLargeError):
+            await here.send(All(), "x" * 1000)
+        receipt = await here.send(All(), "heard")
+        await asyncio.sleep(5)
+
+        assert (receipt.sequence, gaps) == (1, [])
+        assert (here.stats.refused, here.stats.failed) == (1, 1)
+        await here.stop()
+        await there.stop()
+
+
+async def test_what_is_refused_when_others_have_been_sent_keeps_its_number() -> None:
+    with virtual_time():
+        here = WebSocketConnectionManager(Small(), node="here")
+        await here.start()
+        late = asyncio.create_task(here.send(All(), "x" * 1000 + "2"))
+        await asyncio.sleep(0.1)
+        await here.send(All(), "heard")
+        with pytest.raises(PayloadTooLargeError):
+            await late
+
+        assert (await here.send(All(), "next")).sequence == 3
+        await here.stop()
+
+
+async def test_processes_that_were_forked_have_names_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bus = MemoryBackend()
+    manager = WebSocketConnectionManager(bus)
+    named = WebSocketConnectionManager(bus, node="named")
+    before = manager.node
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    await manager.start()
+    await named.start()
+
+    assert manager.node != before
+    assert named.node == "named"
+    await manager.stop()
+    await named.stop()
