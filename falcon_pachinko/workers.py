@@ -66,7 +66,7 @@ class WorkerStatus:
     name: str
     state: State
     restarts: int = 0
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class _Run:
         self.worker = worker
         self.state: State = "running"
         self.restarts = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.task: asyncio.Task[None]
 
     def ended(self, _: object) -> None:
@@ -224,7 +224,7 @@ class WorkerController:
         """
         self._begin(None)
 
-    def _begin(self, stop_server: Callable[[Exception], object] | None) -> _Shift:
+    def _begin(self, stop_server: Callable[[BaseException], object] | None) -> _Shift:
         if self._shift is not None and not self._shift.loop.is_closed():
             raise WorkerError(
                 "The workers run already.\n"
@@ -264,7 +264,7 @@ class _Shift:
     """All workers in one lifespan."""
 
     def __init__(
-        self, controller: WorkerController, stop_server: Callable[[Exception], object] | None
+        self, controller: WorkerController, stop_server: Callable[[BaseException], object] | None
     ) -> None:
         self._controller = controller
         self._stop_server = stop_server
@@ -338,7 +338,7 @@ class _Shift:
             await asyncio.sleep(pause)
             run.restarts += 1
 
-    async def _attempt(self, run: _Run) -> Exception | None:
+    async def _attempt(self, run: _Run) -> BaseException | None:
         """Run the function of a worker once; return what it raised."""
         task: asyncio.Task[None] = run.task
         try:
@@ -353,11 +353,13 @@ class _Shift:
             )
             error.__cause__ = cancelled
             return error
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is a crash
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is a crash
             return error
         return None
 
-    def _goes_on(self, run: _Run, error: Exception, pause: float) -> bool:
+    def _goes_on(self, run: _Run, error: BaseException, pause: float) -> bool:
         """Log a crash, and do what the policy says; return whether the worker is restarted."""
         name = run.worker.name
         if self._ending:
@@ -374,7 +376,7 @@ class _Shift:
             )
         return run.state == "pausing"
 
-    def _stop(self, error: Exception) -> None:
+    def _stop(self, error: BaseException) -> None:
         if self._stopping:
             return
         self._stopping = True

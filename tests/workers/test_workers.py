@@ -61,6 +61,10 @@ def make(stops: list[str]) -> Callable[..., WorkerController]:
     return functools.partial(WorkerController, stop_server=lambda: stops.append("stop"))
 
 
+class FatalError(BaseException):
+    """What is no Exception, as the failures of pytest are."""
+
+
 # Starting.
 
 
@@ -418,6 +422,24 @@ async def test_a_worker_that_somebody_else_cancels_is_stopped(
 
     assert state(workers) == "stopped"
     assert len(tasks) == 1
+    await workers.stop()
+
+
+async def test_what_is_no_exception_is_a_crash_that_is_seen(
+    make: Callable[..., WorkerController], stops: list[str], websocket_clock: VirtualClock
+) -> None:
+    workers = make(on_crash="stop")
+
+    @workers.worker
+    async def work() -> None:
+        raise FatalError
+
+    await workers.start()
+    await websocket_clock.quiescent()
+
+    assert state(workers) == "crashed"
+    assert isinstance(workers.status[0].error, FatalError)
+    assert stops == ["stop"]
     await workers.stop()
 
 
