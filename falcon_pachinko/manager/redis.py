@@ -323,11 +323,11 @@ class _Wire(ABC):
 
     async def hang_up(self) -> None:
         """Give up the connection through which is published; the next payload makes another."""
-        await self._publisher.connection_pool.disconnect()
+        await _disconnect(self._publisher)
 
     async def close(self) -> None:
         """Give up all connections."""
-        await self._publisher.aclose()
+        await _disconnect(self._publisher)
 
 
 class _Channels(_Wire):
@@ -367,7 +367,7 @@ class _Channels(_Wire):
             self._pubsub = None
             with suppress(Exception):  # it is given up
                 await pubsub.aclose()
-                await client.aclose()
+            await _disconnect(client)
 
     async def _hear(self, pubsub: Any, deliver: Deliver, up: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -448,8 +448,7 @@ class _Streams(_Wire):
             while True:
                 await self._read_page(deliver)
         finally:
-            with suppress(Exception):  # it is given up
-                await self._reader.connection_pool.disconnect()
+            await _disconnect(self._reader)
 
     async def _place(self, key: str) -> None:
         """Make sure that a stream is read from a place where it was, and not further on."""
@@ -482,7 +481,7 @@ class _Streams(_Wire):
 
     async def close(self) -> None:
         await super().close()
-        await self._reader.aclose()
+        await _disconnect(self._reader)
 
 
 def _connector(url: str) -> Callable[[], Any]:
@@ -513,6 +512,11 @@ def _connector(url: str) -> Callable[[], Any]:
             health_check_interval=0,
         )
 
+    if _is_cut(url):
+        raise ValueError(
+            f"{_without_password(url)!r} is no URL of a Redis server: there is an @ behind its "
+            "host.\nHint: in a user or a password write / as %2F, ? as %3F and # as %23."
+        )
     try:
         connect()
     except (ValueError, TypeError) as error:
@@ -523,6 +527,12 @@ def _connector(url: str) -> Callable[[], Any]:
     return connect
 
 
+async def _disconnect(client: Any) -> None:
+    """Give up the connections of a client, which may not come to an end with TLS."""
+    with suppress(Exception):
+        await client.connection_pool.disconnect()
+
+
 def _without_password(url: str) -> str:
     """Return a URL as it may be logged."""
     try:
@@ -530,7 +540,17 @@ def _without_password(url: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return "..."
+    if _is_cut(url):
+        return f"{parts.scheme}://..."
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+
+
+def _is_cut(url: str) -> bool:
+    """Return whether a password has a character at which a URL goes on with something else."""
+    scheme, _, rest = url.partition("://")
+    before, at, _ = rest.rpartition("@")
+    is_option = "=" in before.partition("?")[2]
+    return bool(at) and scheme != "unix" and not is_option and any(end in before for end in "/?#")
 
 
 def _named(error: Exception) -> str:

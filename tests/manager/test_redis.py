@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import ConnectionPool
 from redis.asyncio import Redis
 
 from falcon_pachinko import All
@@ -524,6 +525,41 @@ async def test_a_wrong_url_is_told_without_its_password() -> None:
 async def test_limits_are_more_than_nothing(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="the limits are more than 0"):
         RedisBackend("redis://localhost", **options)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret/7@localhost",
+        "redis://:1/secret@localhost",
+        "redis://me:1#secret@localhost",
+        "redis://me:1?secret@localhost",
+    ],
+)
+async def test_a_password_that_has_to_be_quoted_is_not_told(url: str) -> None:
+    with pytest.raises(ValueError, match=r"in a user or a password write / as %2F") as caught:
+        RedisBackend(url)
+
+    assert "secret" not in str(caught.value)
+
+
+async def test_an_option_of_a_url_may_have_any_character() -> None:
+    assert repr(RedisBackend("redis://localhost/0?client_name=me@home")).endswith("localhost/0>")
+
+
+async def test_a_connection_that_cannot_be_ended_does_no_harm(
+    bus: RedisBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disconnect = ConnectionPool.disconnect
+
+    async def fail(pool: Any) -> None:
+        await disconnect(pool)
+        raise TimeoutError  # as with TLS, where the server has to say goodbye too
+
+    async with attached(bus, "a", "x"):
+        await bus.publish("a", "x", b"!")
+        monkeypatch.setattr(ConnectionPool, "disconnect", fail)
+        await bus.stop("a")
 
 
 async def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
