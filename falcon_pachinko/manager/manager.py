@@ -215,6 +215,7 @@ class WebSocketConnectionManager:
         self._alone = backend is None
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it hears others
         self._starting = asyncio.Lock()
+        self._started_in: asyncio.AbstractEventLoop | None = None  # to which that lock belongs
         self._beating: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()  # somebody wants to know how far it is
         self._registry = Registry()
@@ -238,11 +239,18 @@ class WebSocketConnectionManager:
         """Begin to hear other managers; does nothing if that was done.
 
         Raises:
-            BackendError: The backend knows a manager of that name.
+            BackendError: The backend knows a manager of that name, or it runs in another thread.
         """
         if self._loop is not None and not self.started:
+            if self._loop.is_running():
+                raise BackendError(
+                    f"{self!r} runs in another event loop, of another thread.\n"
+                    "Hint: asyncio.run_coroutine_threadsafe(manager.send(...), loop), with its loop."
+                )
             # That loop has ended, and nobody has stopped the manager before.
             await self.stop()
+        if self._started_in is not asyncio.get_running_loop():
+            self._starting, self._started_in = asyncio.Lock(), asyncio.get_running_loop()
         async with self._starting:
             if self.started:
                 return
@@ -278,8 +286,6 @@ class WebSocketConnectionManager:
             return
         here, self._loop = self.started, None
         beating, self._beating = self._beating, None
-        # A lock belongs to the loop in which somebody waited for it.
-        self._starting = asyncio.Lock()
         try:
             if here and beating is not None:
                 beating.cancel()

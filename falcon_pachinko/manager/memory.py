@@ -46,6 +46,7 @@ class MemoryBackend(Backend):
         self._context = copy_context()
         self._late: deque[tuple[_Node, str, bytes]] = deque()
         self._due = 0.0  # when the last of them arrives
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which they are to
 
     async def start(self, node: str, deliver: Deliver, interrupted: Interrupted) -> None:
         """Attach a node.
@@ -153,19 +154,21 @@ class MemoryBackend(Backend):
         return found
 
     def _carry(self, receiver: _Node, topic: str, payload: bytes) -> None:
+        if self._late and self._loop is not asyncio.get_running_loop():
+            self._late = deque()  # that one has ended, and nothing of it arrives any more
         if self._seconds or self._late:
-            loop = asyncio.get_running_loop()
+            self._loop = loop = asyncio.get_running_loop()
             due = loop.time() + self._seconds
             # Behind what is under way, so that the order is kept.
             self._due = max(due, self._due) if self._late else due
             self._late.append((receiver, topic, payload))
-            self._context.run(loop.call_at, self._due, self._arrive)
+            self._context.run(loop.call_at, self._due, self._arrive, self._late)
         else:
             self._put(receiver, topic, payload)
 
-    def _arrive(self) -> None:
+    def _arrive(self, late: deque[tuple[_Node, str, bytes]]) -> None:
         # Timers may fire in another order than the payloads were published in.
-        self._put(*self._late.popleft())
+        self._put(*late.popleft())
 
     def _put(self, receiver: _Node, topic: str, payload: bytes) -> None:
         if not receiver.offline and receiver in self._nodes.values():

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from falcon_pachinko import All
+from falcon_pachinko import BackendError
 from falcon_pachinko import Gap
 from falcon_pachinko import MemoryBackend
 from falcon_pachinko import WebSocketConnectionManager
@@ -304,3 +305,36 @@ async def test_a_manager_whose_stop_was_given_up_has_left_and_starts_again() -> 
 
         assert manager.started
         await manager.stop()
+
+
+def test_what_is_under_way_when_a_loop_ends_delays_nothing_of_the_next() -> None:
+    bus = MemoryBackend()
+    heard: list[bytes] = []
+
+    async def publish(*payloads: bytes, seconds: float) -> None:
+        await bus.start("here", lambda _, payload: heard.append(payload), print)
+        await bus.subscribe("here", "x")
+        bus.delay(seconds)
+        for payload in payloads:
+            await bus.publish("here", "x", payload)
+        await bus.stop("here")
+
+    asyncio.run(publish(b"1", b"2", seconds=9))
+    asyncio.run(publish(b"3", seconds=0))
+
+    assert heard == [b"3"]
+
+
+def test_a_start_that_failed_is_forgotten_with_its_loop() -> None:
+    class Broken(MemoryBackend):
+        async def start(self, *_: Any) -> None:
+            await asyncio.sleep(0)
+            raise BackendError
+
+    manager = WebSocketConnectionManager(Broken())
+
+    async def start() -> list[BaseException | None]:
+        return await asyncio.gather(manager.start(), manager.start(), return_exceptions=True)
+
+    for _ in range(2):
+        assert [type(error) for error in asyncio.run(start())] == [BackendError, BackendError]

@@ -297,3 +297,13 @@ async def test_processes_that_were_forked_have_names_of_their_own(
     assert named.node == "named"
     await manager.stop()
     await named.stop()
+
+
+async def test_a_manager_serves_one_thread() -> None:
+    manager = WebSocketConnectionManager(MemoryBackend())
+    await manager.start()
+
+    with pytest.raises(BackendError, match=r"another thread.\nHint: asyncio.run_coroutine_thread"):
+        await asyncio.to_thread(asyncio.run, manager.send(All(), 1))
+    assert manager.started
+    await manager.stop()
