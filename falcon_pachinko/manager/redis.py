@@ -419,6 +419,7 @@ class _Streams(_Wire):
         self._reader: Any = connect()
         self._cursors: dict[str, _Cursor] = {}
         self._has_cursors = asyncio.Event()
+        self._misplaced: Exception | None = None  # why a stream is not read
 
     async def publish(self, batch: list[tuple[str, bytes]]) -> list[Exception | None]:
         pipeline = self._publisher.pipeline(transaction=False)
@@ -435,12 +436,19 @@ class _Streams(_Wire):
         for topic in remove:
             self._cursors.pop(self._key(topic), None)
         self._cursors.update((self._key(topic), _Cursor(topic)) for topic in add)
-        for topic in add:
-            await self._place(self._key(topic))
-        self._has_cursors.set()
+        try:
+            for topic in add:
+                await self._place(self._key(topic))
+        except Exception as error:
+            # The listener has a connection of its own, which may have noticed nothing.
+            self._misplaced = error
+            raise
+        finally:
+            self._has_cursors.set()
 
     async def hear(self, deliver: Deliver, up: Callable[[], None]) -> None:
         try:
+            self._misplaced = None
             for key in list(self._cursors):
                 await self._place(key)
             await self._reader.ping()
@@ -461,6 +469,8 @@ class _Streams(_Wire):
             cursor.last = "0-0"  # the server has lost everything, and its clock is behind
 
     async def _read_page(self, deliver: Deliver) -> None:
+        if self._misplaced is not None:
+            raise self._misplaced
         cursors = {key: cursor for key, cursor in self._cursors.items() if cursor.last is not None}
         if not cursors:
             self._has_cursors.clear()

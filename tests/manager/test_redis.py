@@ -583,6 +583,26 @@ async def test_who_subscribes_while_the_server_is_away_hears_it_later(
         assert (await a.payloads(2))[-1] == b"after"
 
 
+async def test_who_cannot_subscribe_in_time_to_a_stream_hears_it_later(
+    valkey_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = RedisBackend(valkey_server.url, recover=True)
+    async with attached(bus, "a") as a:
+        with monkeypatch.context() as broken:
+            # The way to the place in the stream is another than that of the listener.
+            broken.setattr(Redis, "xrevrange", _times_out)
+            await bus.subscribe("a", "x")
+        await a.until(lambda: a.interruptions)
+        await bus.publish("a", "x", b"!")
+
+        assert await a.payloads(1) == [b"!"]
+        assert (await bus.health("a")).ok
+
+
+async def _times_out(*_: Any, **__: Any) -> None:
+    raise TimeoutError
+
+
 async def test_a_start_that_is_cancelled_leaves_nothing(valkey_server: RedisServer) -> None:
     bus = RedisBackend(valkey_server.url)
     with valkey_server.paused():
