@@ -221,6 +221,7 @@ class WebSocketConnectionManager:
         self._registry = Registry()
         self._ids = itertools.count(1)
         self._life = ""
+        self._namesake = ""  # the life of another manager of the same name
         self._born = 0.0
         self._number = 0
         self._taken: dict[int, int] = {}  # by number, while it is being published
@@ -496,8 +497,12 @@ class WebSocketConnectionManager:
                 async with asyncio.timeout(self.heartbeat):
                     await self._asked.wait()
             self._asked.clear()
-            with suppress(BackendError):  # so it is later: nothing was lost
+            try:
                 await self._publish(frames.Beat(self._age()), self._number)
+            except BackendError:
+                pass  # so it is later: nothing was lost
+            except Exception:
+                _logger.exception("%r raised no BackendError", self.backend)
             self._miss(self._hearing.overdue(loop.time(), _PATIENCE * self.heartbeat))
 
     def _interrupted(self) -> None:
@@ -524,6 +529,13 @@ class WebSocketConnectionManager:
             self._counts["duplicates"] += 1
             return
         self._miss(gaps)
+        if frame.node == self.node and frame.life not in (self._life, self._namesake):
+            self._namesake = frame.life
+            _logger.error(
+                "There is another manager of the name %r: messages go to the wrong connections.\n"
+                "Hint: give each process another node=, or none, which is random.",
+                self.node,
+            )
         if carry_out is not None:
             taken = carry_out()
             if frame.life == self._life and frame.number in self._taken:

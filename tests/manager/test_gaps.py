@@ -338,3 +338,64 @@ def test_a_start_that_failed_is_forgotten_with_its_loop() -> None:
 
     for _ in range(2):
         assert [type(error) for error in asyncio.run(start())] == [BackendError, BackendError]
+
+
+@pytest.mark.asyncio
+async def test_a_backend_that_raises_anything_else_is_logged_and_heard_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Odd(MemoryBackend):
+        error: Exception | None = None
+
+        async def publish(self, node: str, topic: str, payload: bytes) -> None:
+            if self.error is not None:
+                raise self.error
+            await super().publish(node, topic, payload)
+
+    with virtual_time():
+        backend = Odd()
+        gaps: list[Gap] = []
+        one = WebSocketConnectionManager(backend, node="one")
+        two = WebSocketConnectionManager(backend, node="two", on_gap=gaps.append)
+        await one.start()
+        await two.start()
+        await asyncio.sleep(0.1)
+        backend.error = OSError("no way")
+        await asyncio.sleep(1)
+        backend.error = None
+        backend.drop()
+        await one.send(All(), "lost")
+        await asyncio.sleep(1)
+
+        assert gaps == [Gap("one", 1, 1)]
+        assert "raised no BackendError" in caplog.text
+        await one.stop()
+        await two.stop()
+
+
+@pytest.mark.asyncio
+async def test_two_processes_of_one_name_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Link(MemoryBackend):
+        other: MemoryBackend
+
+        async def publish(self, node: str, topic: str, payload: bytes) -> None:
+            await super().publish(node, topic, payload)
+            for each in list(self.other._nodes.values()):
+                each.deliver(topic, payload)
+
+    with virtual_time():
+        here, there = Link(), Link()
+        here.other, there.other = there, here
+        one = WebSocketConnectionManager(here, node="web")
+        two = WebSocketConnectionManager(there, node="web")
+        await one.start()
+        await one.stop()
+        await one.start()
+        before = caplog.text
+        await two.start()
+        await asyncio.sleep(5)
+
+        assert before == ""
+        assert caplog.text.count("another manager of the name 'web'") == 2
+        await one.stop()
+        await two.stop()
