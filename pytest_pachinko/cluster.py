@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -337,6 +338,15 @@ class LiveCluster(_Cluster[ProcessNode]):
             if not isinstance(value, str | None):
                 raise PachinkoUsageError(f"environ: {name}={value!r} is no text.")
         uvicorn_config(None, options, "websocket_cluster", log_config=None)
+        for name, value in options.items():
+            try:
+                json.dumps(value)
+            except (TypeError, ValueError) as error:
+                raise PachinkoUsageError(
+                    f"websocket_cluster({name}={value!r}): another process cannot be told that: "
+                    f"{error}.\nHint: uvicorn takes the name of most objects, as "
+                    '"module:attribute".'
+                ) from error
         self._processes = [
             ServerProcess(
                 app, name=f"n{n}", root=root or Path.cwd(), environ=environ, options=options

@@ -229,6 +229,11 @@ async def test_an_unknown_option_is_refused_before_anything_starts() -> None:
         cluster_of(1, wss="wsproto")
 
 
+async def test_an_option_that_cannot_be_told_is_refused_before_anything_starts() -> None:
+    with pytest.raises(PachinkoUsageError, match=r"websocket_cluster\(ws=<class 'object'>\)"):
+        cluster_of(1, ws=object)
+
+
 async def test_a_variable_is_text() -> None:
     with pytest.raises(PachinkoUsageError, match="environ: PORT=1 is no text"):
         cluster_of(1, environ={"PORT": 1})
