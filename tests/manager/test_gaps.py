@@ -319,8 +319,8 @@ def test_what_is_under_way_when_a_loop_ends_delays_nothing_of_the_next() -> None
             await bus.publish("here", "x", payload)
         await bus.stop("here")
 
-    asyncio.run(publish(b"1", b"2", seconds=9))
-    asyncio.run(publish(b"3", seconds=0))
+    run_in_thread(publish(b"1", b"2", seconds=9))
+    run_in_thread(publish(b"3", seconds=0))
 
     assert heard == [b"3"]
 
@@ -337,7 +337,7 @@ def test_a_start_that_failed_is_forgotten_with_its_loop() -> None:
         return await asyncio.gather(manager.start(), manager.start(), return_exceptions=True)
 
     for _ in range(2):
-        assert [type(error) for error in asyncio.run(start())] == [BackendError, BackendError]
+        assert [type(error) for error in run_in_thread(start())] == [BackendError, BackendError]
 
 
 @pytest.mark.asyncio
