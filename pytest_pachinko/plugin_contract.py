@@ -136,10 +136,10 @@ class _Contract:
         if data is not None:
             self._all.merge(Tally.from_builtins(data))
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was never seen, and what is not documented."""
         if not self._is_worker:
-            terminalreporter.section("AsyncAPI contract")
+            terminalreporter.write_sep("=", "AsyncAPI contract")
             for line in summary(self._judge.document, self._all):
                 terminalreporter.write_line(line)
 

@@ -151,9 +151,7 @@ KINDS = [
     Kind("the version is a number", "#/asyncapi", 3, "#/asyncapi", "has to be text"),
     Kind("info is missing", "#/info", REMOVED, "#", "'info' is missing"),
     Kind("the title is missing", "#/info/title", REMOVED, "#/info", "'title' is missing"),
-    Kind(
-        "a field is misspelt", "#/info/versionn", "1", "#/info/versionn", "did you mean 'version'"
-    ),
+    Kind("a field is misspelt", "#/info/xersion", "1", "#/info/xersion", "did you mean 'version'"),
     Kind("channels are a list", "#/channels", [], "#/channels", "has to be an object"),
     Kind("a channel is a text", f"{ROOM}", "room", ROOM, "has to be an object"),
     Kind("an address is a number", f"{ROOM}/address", 5, f"{ROOM}/address", "5 is an integer"),

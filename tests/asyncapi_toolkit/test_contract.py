@@ -340,7 +340,7 @@ def test_numbers_in_a_query_are_numbers(query: bytes) -> None:
     assert_conforms(chat(query=TOKEN + query), CHAT)
 
 
-@pytest.mark.parametrize("query", [b"&since=-1", b"&since=soon", b"&sinse=5"])
+@pytest.mark.parametrize("query", [b"&since=-1", b"&since=soon", b"&sinxe=5"])
 def test_what_is_no_such_query_is_refused(query: bytes) -> None:
     refused(chat(query=TOKEN + query), CHAT)
 

@@ -58,7 +58,7 @@ def test_one_mistake_is_not_told_many_times(kind: Kind) -> None:
 
 def test_an_error_lists_all_problems_with_their_lines(tmp_path: Path) -> None:
     document = good()
-    document["info"]["titel"] = "x"
+    document["info"]["titlo"] = "x"
     document["operations"]["tell"]["action"] = "sent"
     path = tmp_path / "asyncapi.json"
     path.write_text(json.dumps(document, indent=1))
@@ -69,7 +69,7 @@ def test_an_error_lists_all_problems_with_their_lines(tmp_path: Path) -> None:
     title, first, second = str(raised.value).splitlines()
     assert title == f"{path} is no valid AsyncAPI 3 document: 2 errors"
     assert first == (
-        "  line 14, #/info/titel: there is no field 'titel' here; did you mean 'title'?"
+        "  line 14, #/info/titlo: there is no field 'titlo' here; did you mean 'title'?"
     )
     assert second.startswith('  line 118, #/operations/tell/action: "sent" is none of ')
     assert [problem.line for problem in raised.value.problems] == [14, 118]
