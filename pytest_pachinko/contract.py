@@ -87,7 +87,7 @@ class Violation:
 
     Attributes:
         connection: The name of the connection.
-        index: The place of the frame in the trace, or None if it is about the handshake.
+        index: The place in the trace: of the frame, or of the answer to the handshake.
         direction: Who is to blame: ``"to_app"`` if the test, ``"from_app"`` if the application.
         where: The channel, or the path if there is none.
         what: What happened, in a few words that are the same for the same mistake.
@@ -95,7 +95,7 @@ class Violation:
     """
 
     connection: str
-    index: int | None
+    index: int
     direction: Direction
     where: str
     what: str
@@ -469,10 +469,10 @@ def _by_subprotocol(
 def _at_handshake(
     event: TraceEvent, direction: Direction, where: str, what: str, lines: list[str]
 ) -> Violation:
-    index = event.index if event.kind == "accepted" else None
-    head = "handshake" if index is None else f"[{index}] {describe(event)}"
+    # A part of a trace may lack the answer.
+    head = f"[{event.index}] {describe(event)}" if event.kind == "accepted" else "handshake"
     shown = (head, f"    channel {where}:", *(f"      {line}" for line in lines))
-    return Violation(event.connection, index, direction, where, what, shown)
+    return Violation(event.connection, event.index, direction, where, what, shown)
 
 
 def _query(request: Request) -> dict[str, list[str]]:

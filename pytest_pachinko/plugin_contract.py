@@ -103,8 +103,7 @@ class _Contract:
                     fresh.append(violation)
         if not fresh:
             return None
-        if fresh[0].index is not None:
-            item.config.stash[WRONG] = (fresh[0].connection, fresh[0].index)
+        item.config.stash[WRONG] = (fresh[0].connection, fresh[0].index)
         return "\n".join(report_of(self._judge.document, fresh))
 
     def _judgements(self, item: pytest.Item) -> Iterator[tuple[int, Judgement]]:

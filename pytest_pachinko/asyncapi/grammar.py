@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_pachinko.asyncapi.problem import Place
 
-__all__ = ["DRAFTS", "JSON_SCHEMAS", "LEFT_ALONE", "Node", "children", "is_reference", "walk"]
+__all__ = ["DRAFTS", "JSON_SCHEMAS", "Node", "children", "is_reference", "walk"]
 
 Shape = Literal["one", "map", "list"]
 Fields = dict[str, tuple[Shape, str]]
@@ -135,9 +135,6 @@ _SCHEMA: Fields = {
     "externalDocs": ("one", "externalDocs"),
 }
 
-LEFT_ALONE = ("examples", "example", "default", "const", "enum")
-"""What holds data of others, in which a ``$ref`` is no reference."""
-
 DRAFTS = {
     "draft-04": "Draft4Validator",
     "draft-06": "Draft6Validator",
@@ -184,12 +181,14 @@ def children(node: Node) -> Iterator[Node]:
     for name, each in value.items():
         if name in fields:
             yield from _held((*place, name), *fields[name], each)
-        elif name not in LEFT_ALONE:
+        else:
             yield from _others((*place, name), each)
 
 
 def _held(place: Place, shape: Shape, kind: str, value: Any) -> Iterator[Node]:
-    if shape == "map" and isinstance(value, dict):
+    if shape == "map" and is_reference(value):
+        yield Node(place, "other", value)
+    elif shape == "map" and isinstance(value, dict):
         for key, each in value.items():
             # A list of names is another form of `dependencies`.
             if not (kind == "schema" and isinstance(each, list)):
@@ -202,7 +201,10 @@ def _held(place: Place, shape: Shape, kind: str, value: Any) -> Iterator[Node]:
 
 
 def _others(place: Place, value: Any) -> Iterator[Node]:
-    """Look into what nobody has described: extensions, bindings of other protocols."""
+    """Look into what nobody has described: extensions, bindings of other protocols, examples.
+
+    In data a ``$ref`` may be meant to be no reference. Other tools take it for one all the same.
+    """
     if isinstance(value, dict):
         yield Node(place, "other", value)
     elif isinstance(value, list):

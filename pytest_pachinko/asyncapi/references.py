@@ -28,7 +28,6 @@ __all__ = [
     "UnresolvedError",
     "follow",
     "reference_problems",
-    "resolve",
     "survey",
 ]
 
@@ -74,15 +73,6 @@ def follow(data: Any, place: Place, value: Any) -> Found:
         seen.append(ref)
         place, value = _target(data, ref, (*seen,))
     return Found(place, value)
-
-
-def resolve(data: Any, ref: str) -> Found:
-    """Return what a reference leads to.
-
-    Raises:
-        UnresolvedError: It leads to nothing.
-    """
-    return follow(data, (), {"$ref": ref})
 
 
 def _target(data: Any, ref: str, seen: tuple[str, ...]) -> Found:
@@ -199,7 +189,7 @@ def reference_problems(data: Any, found: Survey, wrong: Container[str]) -> Itera
                 f"$ref {value['$ref']!r} leads to {what}, and here is the place of {_words(kind)}",
             )
         others = [name for name in value if name != "$ref" and not name.startswith("x-")]
-        if others:
+        if others and kind != "other":
             yield Problem(
                 pointer(place),
                 f"{listed(others)} beside $ref is ignored: remove it, or put it where $ref leads"

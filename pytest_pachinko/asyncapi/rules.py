@@ -12,7 +12,6 @@ from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from pytest_pachinko.asyncapi.grammar import is_reference
 from pytest_pachinko.asyncapi.model import channels_of
 from pytest_pachinko.asyncapi.model import distinguishable
 from pytest_pachinko.asyncapi.model import FIELD
@@ -68,7 +67,7 @@ def rule_problems(data: Any, found: Survey, schemas: Schemas) -> Iterator[Proble
 
 def _targets(document: _Document) -> Iterator[Problem]:
     """What an operation is about is in the document itself, where others find it."""
-    for place, kind, value in (*document.of("operation"), *document.of("reply")):
+    for place, _, value in (*document.of("operation"), *document.of("reply")):
         owner: Place | None = None
         if "channel" in value:
             at = (*place, "channel")
@@ -79,7 +78,7 @@ def _targets(document: _Document) -> Iterator[Problem]:
                     f"the channel of an operation is one of #/channels, and {pointer(owner)} is not: "
                     "name it there, as a $ref to this one",
                 )
-        elif kind == "reply" and place[-1] == "reply":
+        elif place[:-1] in document.found.nodes:  # the reply of an operation, and not a shared one
             operation = document.found.nodes[place[:-1]].value
             owner, _ = document.target((*place[:-1], "channel"), operation["channel"])
         if "messages" in value and owner is not None:
@@ -126,11 +125,15 @@ def _addresses(document: _Document) -> Iterator[Problem]:
                     f"{close_to(name, parameters) or ': add it, if only as {}'}",
                 )
         for name in parameters:
-            if address is not None and name not in fields:
+            if name not in fields:
+                what = (
+                    "there is no address, and so"
+                    if address is None
+                    else f"the address {address!r} has"
+                )
                 yield Problem(
                     pointer((*place, "parameters", name)),
-                    f"the address {address!r} has no {{{name}}}: add it, or remove the parameter"
-                    f"{close_to(name, fields)}",
+                    f"{what} no {{{name}}}: add it, or remove the parameter{close_to(name, fields)}",
                 )
         if address is not None:
             yield from _address((*place, "address"), address, fields)
@@ -399,17 +402,15 @@ def _discriminators(document: _Document) -> Iterator[Problem]:
             for key in ("oneOf", "anyOf")
             for number, each in enumerate(value.get(key, ()))
         ]
-        owners = [(place, value), *variants]
-        taken: dict[Any, Place] = {}
-        if _declares(value, name):
-            owners, variants = [], []
-        for at, each in owners[1:] or owners:
+        owners = [] if _declares(value, name) else variants or [(place, value)]
+        for at, each in owners:
             if not _declares(each, name):
                 yield Problem(
                     pointer((*place, "discriminator")),
                     f"{name!r} tells the alternatives apart, and {pointer(at)} does not have it in "
                     "both properties and required: add it there",
                 )
+        taken: dict[Any, Place] = {}
         for at, each in variants:
             for constant in _constants_of(document, at, each, name):
                 if constant in taken:
@@ -459,19 +460,22 @@ def _names(document: _Document) -> Iterator[Problem]:
 
 def _tags(document: _Document) -> Iterator[Problem]:
     """No list of tags has one of them twice."""
-    for place, _, value in document.found.nodes.values():
-        tags = value.get("tags") if isinstance(value, dict) else None
-        if not isinstance(tags, list):
+    for place, kind, value in document.found.nodes.values():
+        if kind not in _TAGGED:
             continue
         seen: set[str] = set()
-        for number, each in enumerate(tags):
+        for number, each in enumerate(value.get("tags", ())):
             at = (*place, "tags", number)
-            if at not in document.found.nodes and not is_reference(each):
-                continue  # it is in data of others
             _, tag = document.target(at, each)
-            if tag.get("name") in seen:
+            if tag["name"] in seen:
                 yield Problem(pointer(at), f"the tag {tag['name']!r} is there twice: remove one")
-            seen.add(tag.get("name"))
+            seen.add(tag["name"])
+
+
+_TAGGED = {
+    *("info", "server", "channel"),
+    *("operation", "operationTrait", "message", "messageTrait"),
+}
 
 
 # Handshakes.
@@ -489,13 +493,6 @@ def _bindings(document: _Document) -> Iterator[Problem]:
                 yield Problem(
                     pointer((*place, name)),
                     f"the schema of {name} has to be of type object, and to have properties",
-                )
-    for place, _, value in document.of("channelBindings"):
-        for protocol in ("wss", "websocket", "websockets"):
-            if protocol in value:
-                yield Problem(
-                    pointer((*place, protocol)),
-                    "nobody reads this: bindings of WebSockets are 'ws'",
                 )
 
 

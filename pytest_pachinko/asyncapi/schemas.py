@@ -18,7 +18,6 @@ from pytest_pachinko.asyncapi.misfits import Misfit
 from pytest_pachinko.asyncapi.misfits import misfits
 from pytest_pachinko.asyncapi.problem import pointer
 from pytest_pachinko.asyncapi.references import follow
-from pytest_pachinko.errors import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,10 +89,6 @@ class Schemas:
         except RecursionError:
             return [Misfit((), "it is nested too deeply to be checked", ())]
 
-    def allows(self, place: Place, value: Any) -> bool:
-        """Return whether a schema allows a value, as far as that can be said."""
-        return not self.misfits(place, value)
-
     def source(self, place: Place, misfit: Misfit) -> str:
         """Return where in the document a misfit is said to be one, as a JSON pointer."""
         place, _ = self.find(place)
@@ -130,12 +125,10 @@ class Schemas:
         place, version = self.find(place)
         if version is None:
             return None
-        try:
-            import jsonschema
-            from referencing import Registry
-            from referencing.jsonschema import DRAFT7
-        except ImportError as error:
-            raise missing("A contract", error, "asyncapi") from error
+        import jsonschema
+        from referencing import Registry
+        from referencing.jsonschema import DRAFT7
+
         if self._registry is None:
             document = DRAFT7.create_resource(_usable(self._data))
             self._registry = Registry().with_resource(_URI, document)

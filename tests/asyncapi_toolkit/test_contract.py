@@ -656,3 +656,17 @@ async def test_a_mistake_of_a_starlette_application_is_found(exchange: MemoryTra
 
     (line,) = [each for each in refused(session.trace, MARKET, strict=False) if "$." in each]
     assert line.strip().startswith('$.reqid: "one" is a string, and has to be an integer')
+
+
+def test_headers_may_have_constants_besides_the_subprotocol() -> None:
+    document = good()
+    headers = document["channels"]["room"]["bindings"]["ws"]["headers"]
+    headers["properties"]["X-Name"] = {"const": "ann"}
+
+    assert_conforms(trace("/rooms/tea", headers=((b"x-name", b"ann"),)), document)
+
+
+def test_a_part_of_a_trace_without_its_answer_has_a_handshake() -> None:
+    lines = refused(chat(("←", SAID), query=b"")[1:], CHAT)
+
+    assert lines[1] == "  handshake"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -278,14 +279,6 @@ def test_a_reference_may_be_quoted() -> None:
     assert validate(document) == []
 
 
-def test_data_in_examples_is_no_reference() -> None:
-    document = good()
-    document["components"]["messages"]["said"]["payload"] = {"type": "object"}
-    document["components"]["messages"]["said"]["examples"] = [{"payload": {"$ref": "nowhere"}}]
-
-    assert validate(document) == []
-
-
 def test_a_schema_in_another_language_is_left_alone() -> None:
     document = good()
     document["components"]["messages"]["said"] = {
@@ -302,5 +295,91 @@ def test_a_schema_in_another_language_is_left_alone() -> None:
 def test_a_dependency_may_be_a_list_of_names() -> None:
     document = good()
     document["components"]["schemas"]["Said"]["dependencies"] = {"text": ["type"]}
+
+    assert validate(document) == []
+
+
+def test_a_query_may_be_a_reference() -> None:
+    document = good()
+    document["components"]["schemas"]["Query"] = {"type": "object", "properties": {}}
+    document["channels"]["room"]["bindings"]["ws"]["query"] = {"$ref": "#/components/schemas/Query"}
+
+    assert validate(document) == []
+
+
+def test_a_reply_may_be_shared_whatever_it_is_called() -> None:
+    document = good()
+    document["components"]["replies"] = {"reply": document["operations"]["onSay"]["reply"]}
+    document["operations"]["onSay"]["reply"] = {"$ref": "#/components/replies/reply"}
+
+    assert validate(document) == []
+
+
+def test_a_discriminator_may_be_declared_beside_its_alternatives() -> None:
+    document = good()
+    payload = document["components"]["messages"]["said"]["payload"]
+    payload |= {"required": ["type"], "properties": {"type": {"type": "string"}}}
+    del document["components"]["schemas"]["Gone"]["required"]
+
+    assert validate(document) == []
+
+
+def test_a_discriminator_may_have_any_value() -> None:
+    document = good()
+    document["components"]["schemas"]["Gone"]["properties"]["type"] = True
+
+    assert validate(document) == []
+
+
+def test_a_correlation_id_may_be_in_what_lists_no_fields() -> None:
+    document = good()
+    say = document["components"]["messages"]["say"]
+    say["correlationId"] = {"location": "$message.header#/trace/id"}
+    say["headers"] = {"type": "object"}
+
+    assert validate(document) == []
+
+
+def test_a_correlation_id_may_be_the_payload() -> None:
+    document = good()
+    document["components"]["messages"]["say"]["correlationId"]["location"] = "$message.payload#"
+
+    assert validate(document) == []
+
+
+def test_places_in_lists_and_places_of_what_is_missing_have_lines(tmp_path: Path) -> None:
+    document = good()
+    document["info"]["tags"][1]["$ref"] = "#/components/tags/dead"
+    path = tmp_path / "asyncapi.json"
+    path.write_text(json.dumps(document, indent=1))
+    (dangling,) = validate(path)
+    document = good()
+    del document["channels"]["room"]["parameters"]
+    path.write_text(json.dumps(document, indent=1))
+    (missing,) = validate(path)
+
+    lines = path.read_text().splitlines()
+    assert dangling.line == 11
+    assert '"room": {' in lines[missing.line - 1]
+
+
+def test_the_package_that_validates_is_named_if_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pytest_pachinko.asyncapi import official
+
+    official._validator.cache_clear()
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+
+    with pytest.raises(PachinkoUsageError, match=r"pip install 'falcon-pachinko\[asyncapi\]'"):
+        validate(good())
+
+
+def test_a_document_of_many_messages_is_validated_soon() -> None:
+    document = good()
+    for number in range(200):
+        key = f"m{number}"
+        document["components"]["messages"][key] = {"payload": {"$ref": "#/components/schemas/Say"}}
+        document["channels"]["news"]["messages"][key] = {"$ref": f"#/components/messages/{key}"}
 
     assert validate(document) == []
