@@ -544,16 +544,21 @@ def test_an_asyncapi_schema_is_a_draft_07() -> None:
     assert only(schema, "5", contentType="application/json") != []
 
 
-def test_frames_that_were_seen_before_are_not_looked_at_again() -> None:
+def test_no_more_frames_are_remembered_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pytest_pachinko import contract
     from pytest_pachinko.contract import Judge
     from pytest_pachinko.contract import parts_of
 
+    monkeypatch.setattr(contract, "_REMEMBERED", 10)
     judge = Judge(MARKET)
-    frames = [("←", {"event": "pong", "reqid": number}) for number in range(5000)]
+    frames = [("←", {"event": "pong", "reqid": number}) for number in range(50)]
 
     (part,) = parts_of(trace("/", *frames))
 
-    assert judge.judge(part).seen == {("public", "from_app", "pong"): 5000}
+    assert judge.judge(part).seen == {("public", "from_app", "pong"): 50}
+    assert len(judge._known) <= 10
 
 
 # Messages of misfits.
