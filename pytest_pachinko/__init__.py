@@ -12,6 +12,10 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_pachinko.asyncapi import Document
+    from pytest_pachinko.asyncapi import load_document
+    from pytest_pachinko.asyncapi import Problem
+    from pytest_pachinko.asyncapi import validate
     from pytest_pachinko.backends import FaultyBackend
     from pytest_pachinko.client import WebSocketSession
     from pytest_pachinko.client import WebSocketTestClient
@@ -21,11 +25,14 @@ if TYPE_CHECKING:
     from pytest_pachinko.cluster import Node
     from pytest_pachinko.cluster import ProcessNode
     from pytest_pachinko.connecting import Transport
+    from pytest_pachinko.contract import assert_conforms
     from pytest_pachinko.errors import ApplicationFailure
     from pytest_pachinko.errors import BroadcastFailed
     from pytest_pachinko.errors import CheckFailed
     from pytest_pachinko.errors import ConnectionFailed
+    from pytest_pachinko.errors import ContractViolated
     from pytest_pachinko.errors import HandshakeDenied
+    from pytest_pachinko.errors import InvalidDocument
     from pytest_pachinko.errors import LeftBehind
     from pytest_pachinko.errors import LifespanFailed
     from pytest_pachinko.errors import PachinkoUsageError
@@ -81,7 +88,9 @@ __all__ = [
     "Closed",
     "ClusterFactory",
     "ConnectionFailed",
+    "ContractViolated",
     "Denied",
+    "Document",
     "Drop",
     "Failure",
     "Fault",
@@ -89,6 +98,7 @@ __all__ = [
     "FromApp",
     "HandshakeDenied",
     "Headers",
+    "InvalidDocument",
     "InvalidFrame",
     "Latency",
     "Leave",
@@ -105,6 +115,7 @@ __all__ = [
     "Partial",
     "Peer",
     "Played",
+    "Problem",
     "ProcessNode",
     "Raised",
     "Send",
@@ -126,23 +137,30 @@ __all__ = [
     "WebSocketSession",
     "WebSocketSimulator",
     "WebSocketTestClient",
+    "assert_conforms",
     "close_codes",
+    "load_document",
     "manager_of",
     "merged",
     "play",
+    "validate",
 ]
 
 _MODULES = {
+    "asyncapi": ("Document", "Problem", "load_document", "validate"),
     "backends": ("FaultyBackend",),
     "client": ("WebSocketSession", "WebSocketTestClient"),
     "cluster": ("ClusterFactory", "LiveCluster", "MemoryCluster", "Node", "ProcessNode"),
     "connecting": ("Transport",),
+    "contract": ("assert_conforms",),
     "errors": (
         "ApplicationFailure",
         "BroadcastFailed",
         "CheckFailed",
         "ConnectionFailed",
+        "ContractViolated",
         "HandshakeDenied",
+        "InvalidDocument",
         "LeftBehind",
         "LifespanFailed",
         "PachinkoUsageError",

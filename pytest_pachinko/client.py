@@ -28,6 +28,7 @@ from pytest_pachinko.scope import request_headers
 from pytest_pachinko.scope import request_target
 from pytest_pachinko.session import Session
 from pytest_pachinko.tasks import machinery
+from pytest_pachinko.trace.event import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -323,10 +324,12 @@ class ClientConnecting(Connecting):
         client = self._opener
         server = client._server
         app = None if server is None else server.app
-        types = partial(message_types, app, unquote(self.path.partition("?")[0]), self._offered)
-        self.wire = client._network.NetworkPeer(
-            client._new_trace(self._name or self.path, types), loop, client.timeout
-        )
+        path = unquote(self.path.partition("?")[0])
+        types = partial(message_types, app, path, self._offered)
+        trace = client._new_trace(self._name or self.path, types)
+        query = self._uri.partition("?")[2].encode()
+        trace.request = Request(path, query, self._headers, self._offered)
+        self.wire = client._network.NetworkPeer(trace, loop, client.timeout)
         adoption = None if server is None else server._adoption
         clock = None if adoption is None else adoption.clock
         self.session = WebSocketSession(

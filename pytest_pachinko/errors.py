@@ -4,6 +4,7 @@
 
     Exception
     ├── PachinkoUsageError            the test, not the application, is wrong
+    │   └── InvalidDocument           an AsyncAPI document cannot be used
     └── AssertionError
         └── ApplicationFailure        the application did not do what the test expects
             ├── Stalled               what a test waits for did not come
@@ -14,6 +15,7 @@
             ├── ConnectionFailed      no connection to a server came about
             ├── LeftBehind            something of the connection outlived it
             ├── CheckFailed           a check of a play does not hold
+            ├── ContractViolated      an AsyncAPI document does not allow what was said
             └── LifespanFailed        the application did not start, or stop
 
 Each message says what happened, what was expected, what came last, and gives one hint.
@@ -26,6 +28,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_pachinko.asyncapi.problem import Problem
+    from pytest_pachinko.contract import Violation
     from pytest_pachinko.headers import Headers
 
 __all__ = [
@@ -33,7 +37,9 @@ __all__ = [
     "BroadcastFailed",
     "CheckFailed",
     "ConnectionFailed",
+    "ContractViolated",
     "HandshakeDenied",
+    "InvalidDocument",
     "LeftBehind",
     "LifespanFailed",
     "PachinkoUsageError",
@@ -46,6 +52,18 @@ __all__ = [
 
 class PachinkoUsageError(Exception):
     """The toolkit was used in a way that cannot work; the message says what to write."""
+
+
+class InvalidDocument(PachinkoUsageError):  # noqa: N818 - it says what is wrong with what
+    """An AsyncAPI document cannot be used.
+
+    Attributes:
+        problems: What is wrong with it.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem]) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class ApplicationFailure(AssertionError):  # noqa: N818 - its subclasses say what happened
@@ -137,15 +155,27 @@ class CheckFailed(ApplicationFailure):
         self.at = at
 
 
+class ContractViolated(ApplicationFailure):
+    """An AsyncAPI document does not allow what was said on a connection.
+
+    Attributes:
+        violations: What it does not allow, each with ``index``, the place of a frame in its trace.
+    """
+
+    def __init__(self, message: str, violations: Sequence[Violation]) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
+
+
 class LifespanFailed(ApplicationFailure):
     """The application's lifespan reported a failure."""
 
 
-def missing(feature: str, error: ImportError) -> PachinkoUsageError:
+def missing(feature: str, error: ImportError, extra: str = "testing") -> PachinkoUsageError:
     """Make the error for a feature whose package is not installed."""
     return PachinkoUsageError(
         f"{feature} needs {error.name}, which is not installed.\n"
-        "Hint: pip install 'falcon-pachinko[testing]'"
+        f"Hint: pip install 'falcon-pachinko[{extra}]'"
     )
 
 

@@ -41,6 +41,7 @@ NODE_ID = pytest.StashKey[str]()
 MARKER = {
     "baseline": "@pytest.mark.pachinko(baseline=False)",
     "clock": '@pytest.mark.pachinko(clock="autojump")',
+    "contract": "@pytest.mark.pachinko(contract=False)",
     "manager": '@pytest.mark.pachinko(manager="/rooms/{room}")',
     "server": '@pytest.mark.pachinko(server={"ws": "wsproto", "tls": True})',
     "transport": '@pytest.mark.pachinko(transport="memory")',

@@ -22,6 +22,7 @@ from pytest_pachinko.scope import build_scope
 from pytest_pachinko.scope import CLIENT
 from pytest_pachinko.scope import plain_scope
 from pytest_pachinko.session import Session
+from pytest_pachinko.trace.event import Request
 from pytest_pachinko.wire import Wire
 
 if TYPE_CHECKING:
@@ -232,6 +233,10 @@ class MemoryConnecting(Connecting):
         scope["state"] = running.state.copy()
         types = partial(message_types, transport.app, scope["path"], scope["subprotocols"])
         trace = transport._new_trace(self._name or self.path, types)
+        # As it is now: an application may change its scope.
+        trace.request = Request(
+            scope["path"], scope["query_string"], tuple(scope["headers"]), scope["subprotocols"]
+        )
         self.wire = wire = Wire(scope, trace, loop, self.faults)
         adoption = running.adoption
         clock = None if adoption is None else adoption.clock

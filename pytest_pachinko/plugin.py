@@ -108,6 +108,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="linelist",
     )
     group.addoption(
+        "--pachinko-contract",
+        metavar="FILE",
+        help="fail tests in which the application says what that AsyncAPI document does not allow",
+    )
+    parser.addini("pachinko_contract", "see --pachinko-contract", default="")
+    group.addoption(
         "--pachinko-trace-dir",
         metavar="DIR",
         help="write the trace of each failed test to files in this directory",
@@ -193,8 +199,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and register what needs pytest-asyncio where that is."""
     config.addinivalue_line(
         "markers",
-        "pachinko(*, baseline, clock, manager, transport, server): what holds for the sessions of a test; "
+        "pachinko(*, baseline, clock, contract, manager, transport, server): what holds for the sessions of a test; "
         "clock is 'demand', 'autojump' or 'wall', like the ini option pachinko_clock; "
+        "contract=False keeps a test from being held to the document of --pachinko-contract, "
+        "and contract='strict' holds what it sends to that too; "
         "manager is a route, to choose one of several managers; "
         "transport is like the option --pachinko-transport; "
         "server has arguments for the LiveServer, as a dict; "
@@ -215,6 +223,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _configure_files(config: pytest.Config) -> None:
     """Register what reads and writes files, where that is wanted."""
+    if option(config, "pachinko_contract"):
+        from pytest_pachinko import plugin_contract
+
+        plugin_contract.configure(config)
     directories = ("pachinko_record", "pachinko_baseline")
     if config.getoption("--pachinko-accept") or any(option(config, name) for name in directories):
         from pytest_pachinko import plugin_baselines

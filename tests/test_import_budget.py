@@ -15,20 +15,24 @@ HEAVY = {
     "falcon",
     "falcon_pachinko",
     "hypothesis",
+    "jsonschema",
     "msgspec",
     "uvicorn",
     "websockets",
+    "yaml",
 }
 
 # What an application in production must not pay for.
 TESTING = {
     "_pytest",
     "hypothesis",
+    "jsonschema",
     "pytest",
     "pytest_pachinko",
     "redis",
     "uvicorn",
     "websockets",
+    "yaml",
 }
 
 # At exit, not in a test: the terminal summary imports too.

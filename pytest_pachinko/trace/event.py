@@ -23,11 +23,15 @@ from functools import lru_cache
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_pachinko.headers import Headers
 from pytest_pachinko.headers import NO_HEADERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "UNDECODABLE",
@@ -36,6 +40,7 @@ __all__ = [
     "Direction",
     "Handshake",
     "Kind",
+    "Request",
     "TraceEvent",
     "decode",
     "decoder",
@@ -67,6 +72,22 @@ class Crash(NamedTuple):
 
     error: str
     message: str = ""
+
+
+class Request(NamedTuple):
+    """What a handshake asked for, as ASGI carries it.
+
+    Attributes:
+        path: The path, decoded.
+        query: The query, as it was sent.
+        headers: Names, in lower case, and values.
+        subprotocols: What the client offers.
+    """
+
+    path: str
+    query: bytes = b""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    subprotocols: Sequence[str] = ()
 
 
 class Handshake(NamedTuple):

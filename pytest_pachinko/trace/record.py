@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_pachinko.observing import Notes
+    from pytest_pachinko.trace.event import Request
 
 __all__ = ["Trace", "comparable", "merged", "next_order"]
 
@@ -56,9 +57,11 @@ class Trace(Sequence[TraceEvent]):
 
     Attributes:
         notes: What the resource did with each frame, if somebody was ``observing``.
+        request: What the handshake asked for, if it was one to an application.
     """
 
     notes: Notes | None = None
+    request: Request | None = None
     _places: Sequence[int] | None = None  # of the events in the whole, if this is a part
     _sources: list[Trace] | None = None  # of the events, if there are several
     _names: Mapping[Any, str] = MappingProxyType({})
@@ -222,6 +225,7 @@ class Trace(Sequence[TraceEvent]):
 
     def _part(self, numbers: Sequence[int]) -> Trace:
         part = Trace(self.connection, self._types)
+        part.request = self.request
         part._records = [self._records[n] for n in numbers]
         part._places = [n if self._places is None else self._places[n] for n in numbers]
         if self._sources is not None:

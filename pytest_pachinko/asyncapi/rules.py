@@ -1,0 +1,579 @@
+"""What has to hold in a document and its official schema does not say. Pure.
+
+Each rule is a function of the document that yields problems. It runs on a document that is built
+as the schema says and in which each reference leads somewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from pytest_pachinko.asyncapi.model import channels_of
+from pytest_pachinko.asyncapi.model import distinguishable
+from pytest_pachinko.asyncapi.model import FIELD
+from pytest_pachinko.asyncapi.problem import close_to
+from pytest_pachinko.asyncapi.problem import listed
+from pytest_pachinko.asyncapi.problem import pointer
+from pytest_pachinko.asyncapi.problem import Problem
+from pytest_pachinko.asyncapi.references import follow
+from pytest_pachinko.asyncapi.schemas import in_python
+from pytest_pachinko.asyncapi.schemas import why_no_regex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
+
+    from pytest_pachinko.asyncapi.grammar import Node
+    from pytest_pachinko.asyncapi.problem import Place
+    from pytest_pachinko.asyncapi.references import Survey
+    from pytest_pachinko.asyncapi.schemas import Schemas
+
+__all__ = ["rule_problems"]
+
+
+class _Document:
+    """What the rules look at."""
+
+    def __init__(self, data: Any, found: Survey, schemas: Schemas) -> None:
+        self.data = data
+        self.found = found
+        self.schemas = schemas
+
+    def of(self, kind: str) -> Iterator[Node]:
+        """Iterate over the objects of a kind."""
+        return (node for node in self.found.nodes.values() if node.kind == kind)
+
+    def target(self, place: Place, value: Any) -> tuple[Place, Any]:
+        """Return a value, or what it refers to."""
+        return follow(self.data, place, value)
+
+
+def rule_problems(data: Any, found: Survey, schemas: Schemas) -> Iterator[Problem]:
+    """Yield what is wrong with a document that is well built."""
+    document = _Document(data, found, schemas)
+    circles = list(_circles(document))
+    yield from circles
+    for rule in _RULES:
+        if not circles or rule not in (_examples, _schema_examples):
+            yield from rule(document)
+
+
+# Operations and channels.
+
+
+def _targets(document: _Document) -> Iterator[Problem]:
+    """What an operation is about is in the document itself, where others find it."""
+    for place, _, value in (*document.of("operation"), *document.of("reply")):
+        owner: Place | None = None
+        if "channel" in value:
+            at = (*place, "channel")
+            owner, _ = document.target(at, value["channel"])
+            if place[0] == "operations" and owner[0] != "channels":
+                yield Problem(
+                    pointer((*at, "$ref")),
+                    f"the channel of an operation is one of #/channels, and {pointer(owner)} is not: "
+                    "name it there, as a $ref to this one",
+                )
+        elif place[:-1] in document.found.nodes:  # the reply of an operation, and not a shared one
+            operation = document.found.nodes[place[:-1]].value
+            owner, _ = document.target((*place[:-1], "channel"), operation["channel"])
+        if "messages" in value and owner is not None:
+            yield from _messages(document, (*place, "messages"), value["messages"], owner)
+
+
+def _messages(
+    document: _Document, place: Place, references: list[Any], owner: Place
+) -> Iterator[Problem]:
+    channel = document.found.nodes[owner].value
+    own = [pointer((*owner, "messages", key)) for key in channel.get("messages", {})]
+    if not references:
+        yield Problem(
+            pointer(place),
+            "an empty list means that there are no messages: leave it out to mean all of the channel",
+            "warning",
+        )
+    seen: set[str] = set()
+    for number, reference in enumerate(references):
+        at = pointer((*place, number, "$ref"))
+        ref = reference["$ref"]
+        if ref in seen:
+            yield Problem(at, f"{ref!r} is there twice: remove one")
+        seen.add(ref)
+        if unquote(ref) not in own:
+            yield Problem(
+                at,
+                f"{ref!r} is none of the messages of {pointer(owner)}, as the operation's channel "
+                f"has them: refer to one of {listed(own)}",
+            )
+
+
+def _addresses(document: _Document) -> Iterator[Problem]:
+    """Addresses and parameters name the same; addresses are paths, and can be told apart."""
+    for place, _, value in document.of("channel"):
+        address = value.get("address")
+        parameters = value.get("parameters", {})
+        fields = FIELD.findall(address or "")
+        for name in fields:
+            if name not in parameters:
+                yield Problem(
+                    pointer((*place, "parameters")),
+                    f"the address {address!r} has {{{name}}}, and there is no such parameter"
+                    f"{close_to(name, parameters) or ': add it, if only as {}'}",
+                )
+        for name in parameters:
+            if name not in fields:
+                what = (
+                    "there is no address, and so"
+                    if address is None
+                    else f"the address {address!r} has"
+                )
+                yield Problem(
+                    pointer((*place, "parameters", name)),
+                    f"{what} no {{{name}}}: add it, or remove the parameter{close_to(name, fields)}",
+                )
+        if address is not None:
+            yield from _address((*place, "address"), address, fields)
+
+
+def _address(place: Place, address: str, fields: list[str]) -> Iterator[Problem]:
+    for name in {name for name in fields if fields.count(name) > 1}:
+        yield Problem(pointer(place), f"{{{name}}} is there twice, and has one value: rename one")
+    if re.search("[{}]", FIELD.sub("", address)):
+        yield Problem(pointer(place), f"the braces in {address!r} do not match: {{name}}")
+    outside = FIELD.sub("", address)
+    if "?" in outside or "#" in outside:
+        yield Problem(
+            pointer(place),
+            f"{address!r} has a query or a fragment, and an address has none: describe the query "
+            "in bindings.ws.query of the channel",
+        )
+
+
+def _ambiguous(document: _Document) -> Iterator[Problem]:
+    """No connection belongs to two channels, as far as an address tells."""
+    by_address = defaultdict(list)
+    for channel in channels_of(document.data, document.schemas):
+        if channel.address is not None:
+            by_address[FIELD.sub("{}", channel.address)].append(channel)
+    for same in by_address.values():
+        for number, channel in enumerate(same):
+            other = next((c for c in same[:number] if not distinguishable(c, channel)), None)
+            if other is not None:
+                yield Problem(
+                    pointer(("channels", channel.key, "address")),
+                    f"channel {other.key!r} has this address too, and nothing tells them apart: "
+                    "make one channel of them; or give them other values of a parameter, of a "
+                    "query parameter or of the header Sec-WebSocket-Protocol in bindings.ws, or "
+                    "other servers",
+                )
+
+
+def _parameters(document: _Document) -> Iterator[Problem]:
+    """What may stand for a parameter or a variable includes what is said to."""
+    for place, kind, value in (*document.of("parameter"), *document.of("serverVariable")):
+        allowed = value.get("enum")
+        if not allowed:
+            if allowed is not None:
+                yield Problem(pointer((*place, "enum")), "no value is allowed: leave enum out")
+            continue
+        default = value.get("default")
+        said = [] if default is None else [((*place, "default"), default)]
+        said += [((*place, "examples", n), v) for n, v in enumerate(value.get("examples", ()))]
+        for at, each in said:
+            if each not in allowed:
+                yield Problem(
+                    pointer(at),
+                    f"{each!r} is not one of the values of enum, {listed(allowed)}"
+                    f"{close_to(each, allowed)}",
+                )
+        if kind == "parameter" and len(set(allowed)) < len(allowed):
+            yield Problem(pointer((*place, "enum")), "a value is there twice: remove one")
+
+
+# Servers.
+
+
+def _servers(document: _Document) -> Iterator[Problem]:
+    """A host is a host, and names the variables that there are."""
+    for place, _, value in document.of("server"):
+        variables = value.get("variables", {})
+        texts = {name: value.get(name, "") for name in ("host", "pathname")}
+        used = [field for text in texts.values() for field in FIELD.findall(text)]
+        for name, text in texts.items():
+            for field in FIELD.findall(text):
+                if field not in variables:
+                    yield Problem(
+                        pointer((*place, "variables")),
+                        f"{name} has {{{field}}}, and there is no such variable: add it"
+                        f"{close_to(field, variables)}",
+                    )
+        for name in variables:
+            if name not in used:
+                yield Problem(
+                    pointer((*place, "variables", name)),
+                    f"neither host nor pathname has {{{name}}}: add it, or remove the variable",
+                )
+        yield from _host(place, texts["host"], texts["pathname"], value["protocol"])
+
+
+def _host(place: Place, host: str, pathname: str, protocol: str) -> Iterator[Problem]:
+    scheme, slashes, _ = host.partition("://")
+    if slashes:
+        yield Problem(
+            pointer((*place, "host")),
+            f"{host!r} begins with a scheme, which is said by protocol: remove {scheme + slashes!r}",
+        )
+    elif "/" in host and protocol in ("ws", "wss"):
+        yield Problem(
+            pointer((*place, "host")),
+            f"{host!r} has a path: put what begins with '/' into pathname",
+        )
+    if pathname and not pathname.startswith("/") and protocol in ("ws", "wss"):
+        yield Problem(pointer((*place, "pathname")), f"{pathname!r} does not begin with '/'")
+
+
+# Messages and schemas.
+
+
+def _examples(document: _Document) -> Iterator[Problem]:
+    """Examples of messages are messages."""
+    schemas = document.schemas
+    for place, kind, value in (*document.of("message"), *document.of("messageTrait")):
+        names: set[str] = set()
+        for number, example in enumerate(value.get("examples", ())):
+            at = (*place, "examples", number)
+            name = example.get("name")
+            if name is not None and name in names:
+                yield Problem(
+                    pointer((*at, "name")), f"two examples are called {name!r}: rename one"
+                )
+            names.add(name)
+            for part in ("payload", "headers"):
+                if part not in example or part not in value:
+                    continue
+                schema = (*place, part)
+                for misfit in schemas.misfits(schema, example[part]):
+                    yield Problem(
+                        pointer((*at, part, *misfit.place)),
+                        f"the example is no such {kind[:7]}: {misfit.message} "
+                        f"(see {schemas.source(schema, misfit)})",
+                    )
+
+
+def _schema_examples(document: _Document) -> Iterator[Problem]:
+    """Examples and defaults of schemas are values of theirs."""
+    for place, _, value in _schemas(document):
+        said = [((*place, "examples", n), each) for n, each in enumerate(value.get("examples", ()))]
+        said += [((*place, "default"), value["default"])] if "default" in value else []
+        for at, each in said:
+            what = "the default" if at[-1] == "default" else "an example"
+            for misfit in document.schemas.misfits(place, each):
+                yield Problem(
+                    pointer((*at, *misfit.place)),
+                    f"{what} does not fit its schema: {misfit.message}",
+                )
+
+
+def _schemas(document: _Document) -> Iterator[Node]:
+    for node in (*document.of("schema"), *document.of("anySchema")):
+        is_multi = node.kind == "anySchema" and "schema" in (node.value or ())
+        if isinstance(node.value, dict) and not is_multi:
+            yield node
+
+
+_NEWER = {
+    "prefixItems": "write items with a list, and additionalItems",
+    "$defs": "write definitions",
+    "unevaluatedProperties": "write additionalProperties",
+    "unevaluatedItems": "write additionalItems",
+    "dependentRequired": "write dependencies",
+    "dependentSchemas": "write dependencies",
+    "minContains": "there is contains alone",
+    "maxContains": "there is contains alone",
+}
+
+
+def _keywords(document: _Document) -> Iterator[Problem]:
+    """Schemas say what somebody reads, and can be fulfilled."""
+    later = [
+        (*node.place, "schema")
+        for node in document.of("anySchema")
+        if document.schemas.find(node.place)[1] in ("2019-09", "2020-12")
+    ]
+    for place, _, value in _schemas(document):
+        is_later = any(place[: len(each)] == each for each in later)
+        for name, hint in _NEWER.items():
+            if name in value and not is_later:
+                yield Problem(
+                    pointer((*place, name)),
+                    f"{name} is newer than draft-07, the JSON Schema of AsyncAPI, and means nothing "
+                    f"there: {hint}",
+                    "warning",
+                )
+        for least, most in (
+            ("minLength", "maxLength"),
+            ("minItems", "maxItems"),
+            ("minProperties", "maxProperties"),
+            ("minimum", "maximum"),
+        ):
+            if least in value and most in value and value[least] > value[most]:
+                yield Problem(
+                    pointer((*place, least)),
+                    f"{least} {value[least]} is more than {most} {value[most]}: nothing is allowed",
+                )
+        if value.get("additionalProperties") is False and "properties" in value:
+            for name in value.get("required", ()):
+                if name not in value["properties"] and "patternProperties" not in value:
+                    yield Problem(
+                        pointer((*place, "required")),
+                        f"{name!r} is required, and not allowed: it is not in properties"
+                        f"{close_to(name, value['properties'])}",
+                    )
+
+
+def _patterns(document: _Document) -> Iterator[Problem]:
+    """Patterns are regular expressions."""
+    for place, _, value in _schemas(document):
+        said = [((*place, "pattern"), value["pattern"])] if "pattern" in value else []
+        said += [((*place, "patternProperties", p), p) for p in value.get("patternProperties", ())]
+        for at, each in said:
+            if (why := why_no_regex(each)) is None:
+                continue
+            if why_no_regex(in_python(each)) is None:
+                message = f"{each!r} is beyond what Python can match ({why}), and is not checked"
+                yield Problem(pointer(at), message, "warning")
+            else:
+                yield Problem(pointer(at), f"{each!r} is no regular expression: {why}")
+
+
+def _circles(document: _Document) -> Iterator[Problem]:
+    """No schema is made of itself alone, which nobody can check."""
+    for place, _, value in _schemas(document):
+        for at, start in _parts(document, place, value):
+            if _leads_back(document, start, place):
+                yield Problem(
+                    pointer(at),
+                    f"{pointer(place)} consists of itself here, without anything between: put it "
+                    "into a property or into items, or remove it",
+                )
+
+
+def _parts(document: _Document, place: Place, value: Any) -> Iterator[tuple[Place, Place]]:
+    """Return what a schema asks about the same value: where it says so, and of which schema."""
+    if not isinstance(value, dict):
+        return
+    for name in ("allOf", "anyOf", "oneOf"):
+        for number, each in enumerate(value.get(name, ())):
+            at = (*place, name, number)
+            yield at, document.target(at, each)[0]
+    for name in ("not", "if", "then", "else"):
+        if name in value:
+            at = (*place, name)
+            yield at, document.target(at, value[name])[0]
+
+
+def _leads_back(document: _Document, start: Place, goal: Place) -> bool:
+    seen: set[Place] = set()
+    waiting = [start]
+    while waiting:
+        place = waiting.pop()
+        if place == goal:
+            return True
+        if place not in seen:
+            seen.add(place)
+            node = document.found.nodes.get(place)
+            value = None if node is None else node.value
+            waiting += [target for _, target in _parts(document, place, value)]
+    return False
+
+
+def _discriminators(document: _Document) -> Iterator[Problem]:
+    """What tells alternatives apart is in each of them, with a value of its own."""
+    for place, _, value in _schemas(document):
+        name = value.get("discriminator")
+        if name is None:
+            continue
+        variants = [
+            document.target((*place, key, number), each)
+            for key in ("oneOf", "anyOf")
+            for number, each in enumerate(value.get(key, ()))
+        ]
+        owners = [] if _declares(value, name) else variants or [(place, value)]
+        for at, each in owners:
+            if not _declares(each, name):
+                yield Problem(
+                    pointer((*place, "discriminator")),
+                    f"{name!r} tells the alternatives apart, and {pointer(at)} does not have it in "
+                    "both properties and required: add it there",
+                )
+        taken: dict[Any, Place] = {}
+        for at, each in variants:
+            for constant in _constants_of(document, at, each, name):
+                if constant in taken:
+                    yield Problem(
+                        pointer((*place, "discriminator")),
+                        f"{name!r} is {constant!r} in both {pointer(taken[constant])} and "
+                        f"{pointer(at)}: give one of them another value",
+                    )
+                taken[constant] = at
+
+
+def _declares(schema: Any, name: str) -> bool:
+    return (
+        isinstance(schema, dict)
+        and name in schema.get("properties", {})
+        and name in schema.get("required", ())
+    )
+
+
+def _constants_of(document: _Document, place: Place, schema: Any, name: str) -> list[Any]:
+    if not _declares(schema, name):
+        return []
+    at = (*place, "properties", name)
+    _, field = document.target(at, schema["properties"][name])
+    if not isinstance(field, dict):
+        return []
+    constants = [field["const"]] if "const" in field else field.get("enum", [])
+    return [each for each in constants if isinstance(each, str | int)]
+
+
+def _names(document: _Document) -> Iterator[Problem]:
+    """Messages of a channel have names of their own, and operations have ids of their own."""
+    for place, _, value in document.of("channel"):
+        names: dict[str, str] = {}
+        for key, each in value.get("messages", {}).items():
+            at = (*place, "messages", key)
+            _, message = document.target(at, each)
+            name = message.get("name")
+            if name is not None and name in names:
+                yield Problem(
+                    pointer(at),
+                    f"the messages {names[name]!r} and {key!r} of this channel are both called "
+                    f"{name!r}: give one of them another name, or remove it",
+                )
+            names[name] = key
+
+
+def _tags(document: _Document) -> Iterator[Problem]:
+    """No list of tags has one of them twice."""
+    for place, kind, value in document.found.nodes.values():
+        if kind not in _TAGGED:
+            continue
+        seen: set[str] = set()
+        for number, each in enumerate(value.get("tags", ())):
+            at = (*place, "tags", number)
+            _, tag = document.target(at, each)
+            if tag["name"] in seen:
+                yield Problem(pointer(at), f"the tag {tag['name']!r} is there twice: remove one")
+            seen.add(tag["name"])
+
+
+_TAGGED = {
+    *("info", "server", "channel"),
+    *("operation", "operationTrait", "message", "messageTrait"),
+}
+
+
+# Handshakes.
+
+
+def _bindings(document: _Document) -> Iterator[Problem]:
+    """What is said of a handshake is about its parts, one by one."""
+    for place, _, value in document.of("wsChannel"):
+        for name in ("query", "headers"):
+            if name not in value:
+                continue
+            _, schema = document.target((*place, name), value[name])
+            is_object = isinstance(schema, dict) and schema.get("type") == "object"
+            if not is_object or "properties" not in schema:
+                yield Problem(
+                    pointer((*place, name)),
+                    f"the schema of {name} has to be of type object, and to have properties",
+                )
+
+
+def _security(document: _Document) -> Iterator[Problem]:
+    """Scopes that are asked for are those of the flows."""
+    for place, _, value in document.of("securityScheme"):
+        if value["type"] != "oauth2":
+            continue
+        flows = value["flows"].values()
+        known = {scope for flow in flows for scope in flow.get("availableScopes", ())}
+        for number, scope in enumerate(value.get("scopes", ())):
+            if scope not in known:
+                yield Problem(
+                    pointer((*place, "scopes", number)),
+                    f"the scope {scope!r} is none of availableScopes, {listed(sorted(known))}"
+                    f"{close_to(scope, known)}",
+                )
+
+
+def _runtime_expressions(document: _Document) -> Iterator[Problem]:
+    """What an expression points at is in the payload of the message."""
+    for place, _, value in document.of("message"):
+        if "correlationId" not in value or "payload" not in value:
+            continue
+        at = (*place, "correlationId")
+        _, correlation = document.target(at, value["correlationId"])
+        source, _, path = correlation["location"].partition("#")
+        part = "payload" if source == "$message.payload" else "headers"
+        if part in value and not _has(document, (*place, part), path.split("/")[1:]):
+            yield Problem(
+                pointer(at),
+                f"{correlation['location']!r} leads nowhere: {part} of the message has no such field",
+            )
+
+
+def _has(document: _Document, place: Place, path: list[str]) -> bool:
+    """Return whether a schema has a field, as far as it lists its fields."""
+    place, version = document.schemas.find(place)
+    node = document.found.nodes.get(place)
+    if version is None or node is None or not isinstance(node.value, dict) or not path:
+        return True
+    properties = node.value.get("properties")
+    if properties is None:
+        return True
+    name = path[0].replace("~1", "/").replace("~0", "~")
+    return name in properties and _has(document, (*place, "properties", name), path[1:])
+
+
+def _content_types(document: _Document) -> Iterator[Problem]:
+    """A content type is a media type."""
+    said: list[tuple[Place, str, Any]] = [((), "defaultContentType", document.data)]
+    said += [
+        (node.place, "contentType", node.value)
+        for node in (*document.of("message"), *document.of("messageTrait"))
+    ]
+    for place, field, owner in said:
+        text = owner.get(field)
+        if text is not None and not _MEDIA_TYPE.fullmatch(text):
+            yield Problem(
+                pointer((*place, field)), f"{text!r} is no media type: such as 'application/json'"
+            )
+
+
+_MEDIA_TYPE = re.compile(r"(?i)[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;.*)?")
+
+
+_RULES: tuple[Callable[[_Document], Iterator[Problem]], ...] = (
+    _targets,
+    _addresses,
+    _ambiguous,
+    _parameters,
+    _servers,
+    _examples,
+    _schema_examples,
+    _keywords,
+    _patterns,
+    _discriminators,
+    _names,
+    _tags,
+    _bindings,
+    _security,
+    _runtime_expressions,
+    _content_types,
+)
