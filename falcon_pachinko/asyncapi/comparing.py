@@ -18,6 +18,7 @@ from falcon_pachinko.asyncapi.narrowing import flipped
 from falcon_pachinko.asyncapi.references import Document
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Iterator
     from collections.abc import Mapping
 
@@ -142,18 +143,18 @@ class _Comparison:
     def _channels(self) -> Iterator[Difference]:
         before, after = (_channels_of(document) for document in self._documents)
         pairs = _paired(before, after)
-        for old in before:
-            if old.key not in pairs:
-                yield Difference("breaking", _place(old, before), "the channel is gone")
-        known = set(pairs.values())
-        for new in after:
-            if new.key not in known:
-                yield Difference("compatible", _place(new, after), "a new channel")
+        places, known = _places(after), set(pairs.values())
+        for key, place in _places(before).items():
+            if key not in pairs:
+                yield Difference("breaking", place, "the channel is gone")
+        for key, place in places.items():
+            if key not in known:
+                yield Difference("compatible", place, "a new channel")
         named = {channel.key: channel for channel in after}
         for old in before:
             if old.key in pairs:
                 new = named[pairs[old.key]]
-                yield from self._channel(old, new, _place(new, after))
+                yield from self._channel(old, new, places[new.key])
 
     def _channel(self, old: _Channel, new: _Channel, place: str) -> Iterator[Difference]:
         for token in old.tokens:
@@ -223,7 +224,7 @@ class _Comparison:
         ]
         if kinds[0] != kinds[1]:
             yield Difference("breaking", place, f"the content type is {kinds[1]}, was {kinds[0]}")
-        schemas = [_schema_of(part.get("payload", {}), place) for part in (old, new)]
+        schemas = [_schema_of(part.get("payload", {})) for part in (old, new)]
         if schemas[0][0] != schemas[1][0]:
             text = f"the format of the schema is {schemas[1][0]}, was {schemas[0][0]}"
             yield Difference("breaking", place, text)
@@ -279,22 +280,23 @@ def _difference(change: Change, place: str, direction: str) -> Difference:
 
 def _channels_of(document: Document) -> list[_Channel]:
     content = document.content
+    used: dict[int, list[Any]] = {}
+    for one in content.get("operations", {}).values():
+        operation = document.follow(one)
+        used.setdefault(id(document.follow(operation.get("channel"))), []).append(operation)
     found = []
-    operations = [document.follow(one) for one in content.get("operations", {}).values()]
     for key, value in content.get("channels", {}).items():
         channel = document.follow(value)
         messages: dict[str, dict[str, Any]] = {"receive": {}, "send": {}}
-        used: dict[tuple[str, str], Any] = {}
-        for operation in operations:
-            if document.follow(operation.get("channel")) is not channel:
-                continue
+        operations: dict[tuple[str, str], Any] = {}
+        for operation in used.get(id(channel), ()):
             direction = operation.get("action")
             for name, message in _messages_of(operation, channel, document):
                 messages.setdefault(direction, {})[name] = message
-                used[direction, name] = operation
+                operations[direction, name] = operation
         address = channel.get("address") or key
         tokens = _tokens(channel, document)
-        found.append(_Channel(address, key, channel, tokens, messages, used))
+        found.append(_Channel(address, key, channel, tokens, messages, operations))
     return found
 
 
@@ -346,27 +348,38 @@ def _shape(address: str) -> str:
 def _paired(before: list[_Channel], after: list[_Channel]) -> dict[str, str]:
     """Find what became of each channel: by its address, name and subprotocols."""
     pairs: dict[str, str] = {}
-    left = list(after)
-    tests = (
+    left = _by_shape(after)
+    tests: list[Callable[[_Channel, _Channel], bool]] = [
         lambda old, new: old.key == new.key and old.tokens == new.tokens,
         lambda old, new: old.tokens == new.tokens,
         lambda old, new: bool(set(old.tokens) & set(new.tokens)),
         lambda old, new: old.key == new.key,
         lambda *_: True,
-    )
+    ]
     for test in tests:
         for old in before:
-            same = (new for new in left if _shape(new.address) == _shape(old.address))
+            same = left.get(_shape(old.address), [])
             found = next((new for new in same if old.key not in pairs and test(old, new)), None)
             if found is not None:
                 pairs[old.key] = found.key
-                left.remove(found)
+                same.remove(found)
     return pairs
 
 
-def _place(channel: _Channel, channels: list[_Channel]) -> str:
-    shared = sum(_shape(other.address) == _shape(channel.address) for other in channels) > 1
-    return f"{channel.address} ({channel.key})" if shared else channel.address
+def _by_shape(channels: list[_Channel]) -> dict[str, list[_Channel]]:
+    found: dict[str, list[_Channel]] = {}
+    for channel in channels:
+        found.setdefault(_shape(channel.address), []).append(channel)
+    return found
+
+
+def _places(channels: list[_Channel]) -> dict[str, str]:
+    """Return what each channel is called in a difference: its path, if no other one has it."""
+    return {
+        channel.key: channel.address if len(same) == 1 else f"{channel.address} ({channel.key})"
+        for same in _by_shape(channels).values()
+        for channel in same
+    }
 
 
 def _limits(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Iterator[Difference]:
@@ -379,7 +392,7 @@ def _limits(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Itera
             yield Difference("breaking" if less else "compatible", place, text)
 
 
-def _schema_of(payload: Any, _: str) -> tuple[str | None, Any]:
+def _schema_of(payload: Any) -> tuple[str | None, Any]:
     if isinstance(payload, dict) and "schemaFormat" in payload:
         return payload["schemaFormat"], payload.get("schema", {})
     return None, payload

@@ -32,6 +32,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "patterns": "Patterns are Python's: their \\d, \\w, \\s and \\b know all of Unicode, and their $ "
     "matches before a last newline too. A pattern that JSON Schema cannot write is left out.",
     "ranges": "msgspec refuses numbers that no double can hold, and integers of more than 4300 digits.",
+    "surrogates": "msgspec refuses half of a surrogate pair, such as \\ud800.",
 }
 """What JSON Schema cannot say of messages, by name.
 

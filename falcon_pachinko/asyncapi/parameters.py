@@ -46,7 +46,7 @@ def _unknown(field: Field) -> dict[str, Any]:
 
 def _int(arguments: Mapping[str, Any]) -> dict[str, Any]:
     digits, low, high = (arguments.get(name) for name in ("num_digits", "min", "max"))
-    what = "An integer" if digits is None else f"An integer of {digits} digits"
+    what = "An integer" if digits is None else f"An integer, written with {digits} characters"
     pattern = "^[+-]?[0-9]+$" if digits is None else f"^[+-]?[0-9]{{{digits - 1},{digits}}}$"
     found: dict[str, Any] = {"description": _between(what, low, high)}
     if digits is not None and low is not None and high is not None and low >= 0:

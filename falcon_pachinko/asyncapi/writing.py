@@ -131,7 +131,7 @@ class _Writer:
         self._schemes = schemes
         self._security = security
         self._taken = [_taken(route) for route in routes]
-        self._sent = [_sent(route) for route in routes]
+        self._sent = [_sent(*pair) for pair in zip(routes, self._taken, strict=True)]
         self._bindings = [
             {name: _info(route.declared.get(name)) for name in ("headers", "query")}
             for route in routes
@@ -303,12 +303,15 @@ def _taken(route: Route) -> list[_Message]:
     return [_of(member, together=len(structs) > 1) for member in structs]
 
 
-def _sent(route: Route) -> list[_Message]:
+def _sent(route: Route, taken: Sequence[_Message]) -> list[_Message]:
     if route.emits is None:
         return []
-    # A server always sends the tag, also where nobody would need it.
+    # A server always sends the tag, also where nobody needs it; but what comes alone and is sent
+    # back is one message.
+    alone = [bare(message.info).cls for message in taken if not message.together]
     return [
-        _of(member, together=True) for member in members_of(_type_info(route, "emits", route.emits))
+        _of(member, together=getattr(bare(member), "cls", None) not in alone)
+        for member in members_of(_type_info(route, "emits", route.emits))
     ]
 
 

@@ -78,10 +78,10 @@ class Judge:
         return None
 
     def accepts(self, value: Any) -> bool:
-        """Whether the document allows a value."""
+        """Whether the document allows a value; the library cannot judge what is too deep or large."""
         try:
             return self._validator.is_valid(value)
-        except RecursionError:
+        except (OverflowError, RecursionError):
             return False
 
     def differ(self, frame: str | bytes) -> str | None:
@@ -90,8 +90,9 @@ class Judge:
         A frame that is no JSON is none of a document's business.
         """
         try:
-            value = json.loads(frame, object_pairs_hook=_Pairs.make)
-            msgspec.json.decode(frame, type=msgspec.Raw)
+            text = frame if isinstance(frame, str) else frame.decode()
+            value = json.loads(text, object_pairs_hook=_Pairs.make)
+            msgspec.json.decode(text, type=msgspec.Raw)
         except (ValueError, RecursionError, msgspec.DecodeError):
             return None
         refusal = self.msgspec(frame)
@@ -107,6 +108,8 @@ class Judge:
             yield "fractions"
         if any(isinstance(part, _Pairs) and part.twice for part in parts):
             yield "duplicates"
+        if any(isinstance(part, str) and _HALF.search(part) for part in parts):
+            yield "surrogates"
         if said and "9999-12-31" in str(value):
             yield "ends"
         for limit, text in _SAID.items():
@@ -117,6 +120,7 @@ class Judge:
                 yield limit
 
 
+_HALF = re.compile("[\ud800-\udfff]")
 # What msgspec says where a document accepts a frame, by the limit that explains it.
 _SAID = {
     "decimals": "decimal string",
@@ -153,7 +157,7 @@ def walk(value: Any):
         part = waiting.pop()
         yield part
         if isinstance(part, dict):
-            waiting += part.values()
+            waiting += [*part, *part.values()]
         elif isinstance(part, list):
             waiting += part
 
