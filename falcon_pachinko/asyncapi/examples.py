@@ -15,6 +15,7 @@ from msgspec import inspect
 from falcon_pachinko.asyncapi.patterns import sample
 from falcon_pachinko.asyncapi.schemas import bare
 from falcon_pachinko.asyncapi.schemas import plain
+from falcon_pachinko.asyncapi.schemas import united
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +128,7 @@ def _mapping(info: Any, above: tuple[Any, ...]) -> Any:
 
 def _either(info: inspect.UnionType, above: tuple[Any, ...]) -> Any:
     # None says the least of a type.
-    for member in sorted(info.types, key=lambda one: isinstance(bare(one), inspect.NoneType)):
+    for member in sorted(united(info), key=lambda one: isinstance(bare(one), inspect.NoneType)):
         try:
             return _guess(member, above)
         except _NoneFoundError:
@@ -137,10 +138,12 @@ def _either(info: inspect.UnionType, above: tuple[Any, ...]) -> Any:
 
 def _string(info: inspect.StrType, _: object) -> str:
     least, most = info.min_length or 0, info.max_length
-    text = "text" if info.pattern is None else sample(info.pattern, least)
     if info.pattern is None:
-        text = text * (least // len(text) + 1) if least > len(text) else text
-        text = text[: max(least, 4)]
+        text = ("text" * (least // 4 + 1))[: max(least, 4)]
+    else:
+        text = sample(info.pattern, least)
+        # A pattern of a part allows anything behind it.
+        text = text.ljust(least, (text or "a")[-1])
     return text if most is None else text[:most]
 
 
@@ -199,6 +202,7 @@ _GUESSES: dict[type, Callable[[Any, tuple[Any, ...]], Any]] = {
     inspect.DecimalType: lambda *_: "1.50",
     inspect.DictType: _mapping,
     inspect.EnumType: lambda info, _: plain(next(iter(info.cls)).value),
+    inspect.ExtType: _impossible,
     inspect.FloatType: _number,
     inspect.FrozenSetType: _items,
     inspect.IntType: _number,

@@ -91,7 +91,7 @@ def _escape(text: str, *, within: bool = False) -> str:
     if body[0] == "U":
         return chr(int(body[1:], 16))
     if body.isdigit():
-        octal = body[0] == "0" or len(body) == 3
+        octal = within or body[0] == "0" or len(body) == 3
         return rf"\x{int(body, 8):02x}" if octal else rf"(?:{text})"
     return body
 

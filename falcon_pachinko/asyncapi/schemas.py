@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Info = inspect.Type
     SchemaHook = Callable[[Any], Schema]
 
-__all__ = ["Schemas", "bare", "members_of", "parts_of", "plain", "structs_of"]
+__all__ = ["Schemas", "bare", "members_of", "parts_of", "plain", "structs_of", "united"]
 
 _REFERENCE = "#/components/schemas/"
 
@@ -274,7 +274,7 @@ class Schemas:
         """Return the schema of keys, which are texts whatever they mean; False if there are none."""
         inner = bare(info)
         if isinstance(inner, inspect.UnionType):
-            return _any_of([self._keys(member) for member in _united(inner)])
+            return _any_of([self._keys(member) for member in united(inner)])
         if isinstance(inner, _TEXTS):
             found = self.of(info)
             # All keys are texts.
@@ -283,7 +283,7 @@ class Schemas:
         return False if make is None else make(inner)
 
     def _union(self, info: inspect.UnionType) -> Schema:
-        members = _united(info)
+        members = united(info)
         if any(isinstance(bare(member), inspect.AnyType) for member in members):
             return {}
         structs = [member for member in members if isinstance(bare(member), inspect.StructType)]
@@ -484,7 +484,7 @@ _KEYS: dict[type, Callable[[Any], Schema]] = {
 }
 
 
-def _united(info: inspect.UnionType) -> list[Info]:
+def united(info: inspect.UnionType) -> list[Info]:
     """Return the members of a union that msgspec looks at.
 
     Beside ``str`` and ``int`` it does not look at the values of a Literal of that type, and beside
