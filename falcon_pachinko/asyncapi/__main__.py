@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from typing import TYPE_CHECKING
 
-import falcon.asgi
+import falcon
 
 from falcon_pachinko.asyncapi.comparing import compare
 from falcon_pachinko.asyncapi.files import as_text
@@ -124,7 +124,7 @@ def _loaded(target: str) -> Any:
     value = _imported(module_name)
     for part in attribute.split("."):
         if not hasattr(value, part):
-            names = ", ".join(name for name in vars(value) if not name.startswith("_"))
+            names = ", ".join(name for name in dir(value) if not name.startswith("_"))
             raise DocumentError(
                 f"{module_name} has no attribute {attribute!r}.\nHint: it has {names}"
             )
@@ -149,7 +149,7 @@ def _imported(name: str) -> Any:
 
 
 def _made(value: Any, target: str) -> Any:
-    is_app = isinstance(value, falcon.asgi.App | WebSocketRouter | Mapping)
+    is_app = isinstance(value, falcon.App | WebSocketRouter | Mapping)
     if is_app or hasattr(value, "app") or not callable(value):
         return value
     try:

@@ -313,7 +313,7 @@ def _reply(operation: Any, document: Document) -> set[str] | None:
     reply = document.follow(operation.get("reply"))
     if reply is None:
         return None
-    channel = document.follow(reply.get("channel", {}))
+    channel = document.follow(reply.get("channel", operation.get("channel")))
     return {name for name, _ in _messages_of(reply, channel, document)}
 
 

@@ -55,11 +55,15 @@ def _is_valid(value: Any, decode: Callable[[bytes], Any]) -> bool:
 
 
 def _given(info: Info) -> list[Any]:
-    """Return the examples that somebody wrote down for a type."""
+    """Return the examples that somebody wrote down for a type; a tag need not be written."""
+    inner = bare(info)
+    tag = {inner.tag_field: inner.tag} if getattr(inner, "tag", None) is not None else {}
     while isinstance(info, inspect.Metadata):
         found = (info.extra_json_schema or {}).get("examples")
         if found:
-            return list(plain(found))
+            return [
+                {**tag, **value} if isinstance(value, dict) else value for value in plain(found)
+            ]
         info = info.type
     return []
 

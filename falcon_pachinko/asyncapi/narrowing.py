@@ -136,6 +136,12 @@ class _Comparison:
         return found
 
     def _flat(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
+        nothing = [_extent(schema) == "nothing" for schema in (old, new)]
+        if any(nothing):
+            if not all(nothing):
+                text = "nothing is possible now" if nothing[1] else "something is possible now"
+                yield Change("narrower" if nothing[1] else "wider", place, text)
+            return
         if _choices(old) or _choices(new):
             yield from self._alternatives(old, new, place)
             if not (_choices(old) and _choices(new)):
@@ -151,7 +157,8 @@ class _Comparison:
         yield from self._subschema(old, new, "propertyNames", f"{place}.<key>")
         yield from self._subschema(old, new, "contains", f"{place}[]")
         for change in self._not(old, new, place):
-            yield Change(flipped(change.effect), change.place, change.text)
+            text = f"of what must not be: {change.text}"
+            yield Change(flipped(change.effect), change.place, text)
 
     def _alternatives(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
         before, after = self._labelled(old, 0), self._labelled(new, 1)
@@ -253,6 +260,8 @@ def _label(schema: Schema) -> str:
 
 
 def _types(old: Schema, new: Schema, place: str) -> Iterator[Change]:
+    if _enumerated(old) is not None and _enumerated(new) is not None:
+        return  # the values say it
     before, after = _type_set(old), _type_set(new)
     if before - after:
         yield Change("narrower", place, f"no longer {_list(before - after)}")

@@ -25,8 +25,8 @@ from falcon_pachinko import WebSocketRouter
 from falcon_pachinko.asyncapi import document
 from tests.asyncapi.applications import documents
 from tests.asyncapi.applications import Echo
-from tests.asyncapi.applications import Feed
 from tests.asyncapi.applications import features
+from tests.asyncapi.applications import Feed
 from tests.asyncapi.applications import Ping
 from tests.asyncapi.applications import Pong
 from tests.asyncapi.applications import Subscribed
@@ -198,7 +198,7 @@ def test_an_app_without_routes_is_an_error(app):
 
 @pytest.mark.parametrize("app", [object(), falcon.App(), None])
 def test_what_is_no_app_is_an_error(app):
-    with pytest.raises(DocumentError, match="neither a falcon.asgi.App nor a WebSocketRouter"):
+    with pytest.raises(DocumentError, match=r"neither a falcon\.asgi\.App nor a WebSocketRouter"):
         document(app, title="t", version="1")
 
 
@@ -206,7 +206,7 @@ def test_a_factory_that_does_not_say_what_it_makes_is_an_error():
     def factory():
         return Echo()
 
-    with pytest.raises(DocumentError, match="factory.schema = Resource.schema"):
+    with pytest.raises(DocumentError, match=r"factory\.schema = Resource\.schema"):
         written(factory)
 
 

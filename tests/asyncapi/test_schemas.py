@@ -1,13 +1,15 @@
 """What msgspec accepts and what a document's schemas accept is the same."""
 
+import datetime as dt
+import decimal
 import enum
 import json
+import uuid
 from typing import Annotated
 from typing import Any
 from typing import Generic
 from typing import Literal
 from typing import TypeVar
-from typing import Union
 
 import msgspec
 import pytest
@@ -161,13 +163,13 @@ ODD = {
     "flag that keeps": Loose,
     "flag of many": Many,
     "dict of flags": dict[Loose, int],
-    "int or Decimal": Annotated[int, Meta(ge=3)] | __import__("decimal").Decimal,
-    "float or Decimal": Annotated[float, Meta(ge=3)] | __import__("decimal").Decimal,
+    "int or Decimal": Annotated[int, Meta(ge=3)] | decimal.Decimal,
+    "float or Decimal": Annotated[float, Meta(ge=3)] | decimal.Decimal,
     "Literal or float": Literal[1, 2] | float,
     "IntEnum or float": Level | float,
-    "Literal of both": Literal["a", 1, None],
-    "Literal or int": Literal["yes", 1] | int,
-    "Literal of one kind or int": Literal[1] | int | None,
+    "Literal of both": Literal["a", 1] | None,
+    "Literal or int": Literal["yes", 1] | int,  # noqa: PYI051
+    "Literal of one kind or int": Literal[1] | int | None,  # noqa: PYI051
     "int or Raw": int | msgspec.Raw,
     "dict None": dict[None, int],
     "dict int or None": dict[int | None, int],
@@ -176,12 +178,12 @@ ODD = {
     "dict bytes": dict[Annotated[bytes, Meta(min_length=1)], int],
     "dict bounded": dict[Annotated[int, Meta(ge=2)], int],
     "set": Annotated[set[int], Meta(max_length=1)],
-    "date": __import__("datetime").date,
-    "datetime": __import__("datetime").datetime,
-    "time": __import__("datetime").time,
-    "timedelta": __import__("datetime").timedelta,
-    "Decimal": __import__("decimal").Decimal,
-    "UUID": __import__("uuid").UUID,
+    "date": dt.date,
+    "datetime": dt.datetime,
+    "time": dt.time,
+    "timedelta": dt.timedelta,
+    "Decimal": decimal.Decimal,
+    "UUID": uuid.UUID,
     "bytes": bytes,
     "pattern of Python": Annotated[str, Meta(pattern="(?i)^a")],
     "documented Struct": Annotated[Given, Meta(description="D", examples=[Given(1)])] | None,
@@ -287,7 +289,7 @@ def test_a_generic_struct_is_called_after_its_arguments():
 
 
 def test_a_struct_with_a_name_of_a_scalar_is_not_taken_for_it():
-    date = msgspec.defstruct("date", [("on", __import__("datetime").date)], tag="date")
+    date = msgspec.defstruct("date", [("on", dt.date)], tag="date")
 
     assert list(document_of(date)["components"]["schemas"]) == ["date", "date_2"]
 
@@ -337,6 +339,6 @@ def test_a_list_is_bounded_without_a_note():
 
 
 def test_a_union_of_keys_that_never_are_has_none():
-    found = component(document_of(of(dict[Union[None, bool], int])), "Message")
+    found = component(document_of(of(dict[bool | None, int])), "Message")
 
     assert found["properties"]["value"]["propertyNames"] is False
