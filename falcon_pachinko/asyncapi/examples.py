@@ -14,6 +14,7 @@ from msgspec import inspect
 
 from falcon_pachinko.asyncapi.patterns import sample
 from falcon_pachinko.asyncapi.schemas import bare
+from falcon_pachinko.asyncapi.schemas import DICTS
 from falcon_pachinko.asyncapi.schemas import plain
 from falcon_pachinko.asyncapi.schemas import united
 
@@ -204,7 +205,6 @@ _GUESSES: dict[type, Callable[[Any, tuple[Any, ...]], Any]] = {
     inspect.DateTimeType: lambda info, _: _moment("2024-02-29T12:30:00", info.tz),
     inspect.DateType: lambda *_: "2024-02-29",
     inspect.DecimalType: lambda *_: "1.50",
-    inspect.DictType: _mapping,
     inspect.EnumType: lambda info, _: plain(next(iter(info.cls)).value),
     inspect.ExtType: _impossible,
     inspect.FloatType: _number,
@@ -228,6 +228,5 @@ _GUESSES: dict[type, Callable[[Any, tuple[Any, ...]], Any]] = {
     inspect.UUIDType: lambda *_: "12345678-1234-4678-9234-567812345678",
     inspect.UnionType: _either,
     inspect.VarTupleType: _items,
+    **dict.fromkeys(DICTS, _mapping),
 }
-if hasattr(inspect, "FrozenDictType"):
-    _GUESSES[inspect.FrozenDictType] = _mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from typing import Final
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,6 @@ The entries ``code``, ``keys``, ``lengths``, ``multiples`` and, for a pattern th
 """
 
 
-def note(schema: dict[str, object], *names: str) -> None:
+def note(schema: dict[str, Any], name: str) -> None:
     """Write down that a schema cannot express something."""
-    found = schema.setdefault(NOTE, [])
-    if isinstance(found, list):
-        found += [name for name in names if name not in found]
+    schema.setdefault(NOTE, []).append(name)

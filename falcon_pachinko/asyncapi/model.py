@@ -220,9 +220,8 @@ def _class_docs(cls: type) -> dict[str, str]:
 
 
 def _handlers(cls: type[WebSocketResource]) -> dict[Any, Handler]:
-    dispatch = cls._dispatch
-    if dispatch is None:
-        return {}
+    # It has one: only a class with a schema can be routed.
+    dispatch: Any = cls._dispatch
     found = {}
     for tag, message in dispatch.schema.types.items():
         name = dispatch.handlers.get(message)

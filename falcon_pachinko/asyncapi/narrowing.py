@@ -116,14 +116,18 @@ class _Comparison:
         self._alive += [old, new]
         yield from self._flat(self._merged(old, 0), self._merged(new, 1), place)
 
-    def _merged(self, schema: Any, side: int) -> Schema:
+    def _merged(self, schema: Any, side: int, above: tuple[int, ...] = ()) -> Schema:
         """Return a schema without references and, as far as it can be said in one, without allOf."""
         schema = self._follow[side](schema)
+        if id(schema) in above:
+            return {}  # it is a part of itself, which says nothing
         if not isinstance(schema, dict):
             return {"not": {}} if schema is False else {}
         found: Schema = {}
         own = {key: value for key, value in schema.items() if key != "allOf"}
-        for part in (own, *(self._merged(part, side) for part in schema.get("allOf", ()))):
+        above = (*above, id(schema))
+        parts = [self._merged(part, side, above) for part in schema.get("allOf", ())]
+        for part in (own, *parts):
             for key, value in part.items():
                 if key == "required":
                     found[key] = [*dict.fromkeys([*found.get(key, ()), *value])]

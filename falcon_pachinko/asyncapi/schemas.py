@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Info = inspect.Type
     SchemaHook = Callable[[Any], Schema]
 
-__all__ = ["Schemas", "bare", "members_of", "parts_of", "plain", "structs_of", "united"]
+__all__ = ["DICTS", "Schemas", "bare", "members_of", "parts_of", "plain", "structs_of", "united"]
 
 _REFERENCE = "#/components/schemas/"
 
@@ -49,7 +49,8 @@ _OBJECTS = (
     inspect.DataclassType,
     inspect.NamedTupleType,
 )
-_DICTS = (inspect.DictType, getattr(inspect, "FrozenDictType", inspect.DictType))
+DICTS = (inspect.DictType, getattr(inspect, "FrozenDictType", inspect.DictType))
+"""Mappings, those of newer versions of msgspec too."""
 
 # What is a text, as a value and as a key.
 _TEXTS = (
@@ -311,7 +312,7 @@ def parts_of(info: Any) -> Iterator[Info]:
         yield info.item_type
     elif isinstance(info, inspect.TupleType):
         yield from info.item_types
-    elif isinstance(info, _DICTS):
+    elif isinstance(info, DICTS):
         yield info.key_type
         yield info.value_type
 
@@ -520,20 +521,23 @@ def _apart(schema: Schema, member: Info, members: Sequence[Info]) -> Schema:
         isinstance(other, inspect.FloatType) and _is_bounded(other) for other in others
     ):
         return {"allOf": [schema, {"not": {"type": "number"}}]}
-    if any(_picks_integers(other) for other in others):
-        return {"allOf": [schema, {"not": {"type": "integer"}}]}
-    return schema
+    picked = next(filter(None, map(_picked, others)), None)
+    return schema if picked is None else {"allOf": [schema, {"not": picked}]}
 
 
-def _picks_integers(info: Any) -> bool:
-    """Return whether a type takes integers, but not all of them."""
+def _picked(info: Any) -> Schema | None:
+    """Return the integers that msgspec gives to a type, if it does not take all of them."""
     if isinstance(info, inspect.IntType):
-        return _is_bounded(info)
+        return {"type": "integer"} if _is_bounded(info) else None
+    values: Iterable[Any] = ()
     if isinstance(info, inspect.LiteralType):
-        return any(isinstance(value, int) for value in info.values)
-    return isinstance(info, inspect.EnumType) and any(
-        isinstance(member.value, int) for member in info.cls
-    )
+        values = info.values
+    elif isinstance(info, inspect.EnumType):
+        values = (member.value for member in info.cls)
+    if any(isinstance(value, int) for value in values):
+        # What has more than 64 bits is none of the values, and is not looked up.
+        return {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+    return None
 
 
 def _any_of(options: Sequence[Any]) -> Any:
@@ -581,5 +585,5 @@ _MAKERS: dict[type, Callable[[Schemas, Any], Schema]] = {
     inspect.TypedDictType: Schemas._object,  # noqa: SLF001
     inspect.UnionType: Schemas._union,  # noqa: SLF001
     inspect.VarTupleType: Schemas._collection,  # noqa: SLF001
-    **dict.fromkeys(_DICTS, Schemas._dict),  # noqa: SLF001
+    **dict.fromkeys(DICTS, Schemas._dict),  # noqa: SLF001
 }

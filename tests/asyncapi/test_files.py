@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from falcon_pachinko.asyncapi.files import as_text
@@ -23,6 +24,7 @@ JSON = st.recursive(
 def test_what_is_written_is_what_is_read(tmp_path_factory, name):
     path = tmp_path_factory.mktemp("files") / name
 
+    @settings(deadline=None, max_examples=40)
     @given(st.dictionaries(st.text("ab1", min_size=1), JSON))
     def check(document):
         path.write_text(as_text(document, yaml=is_yaml(path)), encoding="utf-8")

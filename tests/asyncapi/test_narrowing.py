@@ -64,6 +64,11 @@ def effects(old, new):
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "string"}, ""),
         ({"oneOf": [A, B]}, {"oneOf": [B, {**A, "required": ["x"]}]}, ".x"),
         ({"allOf": [OBJECT, {"required": ["a"]}]}, {**OBJECT, "required": ["b", "a"]}, ".b"),
+        (
+            {"allOf": [{"minimum": 1}, {"minimum": 1}]},
+            {"allOf": [{"minimum": 2}, {"minimum": 2}]},
+            "",
+        ),
         (True, False, ""),
     ],
 )  # fmt: skip
@@ -84,6 +89,12 @@ def test_a_change_is_narrower_one_way_and_wider_the_other(wide, narrow, place):
             {"allOf": [{"pattern": "a"}, {"pattern": "c"}]},
             [("other", "")],
         ),
+        (
+            {"allOf": [{"allOf": [{"pattern": "a"}, {"pattern": "b"}]}]},
+            {"allOf": [{"pattern": "a"}, {"pattern": "b"}]},
+            [],
+        ),
+        (False, {"not": {}}, []),
         ({"properties": {"x": {}}}, {}, [("narrower", ".x")]),
         ({}, {"properties": {"x": {}}}, [("either", ".x")]),
         (
@@ -127,6 +138,18 @@ def test_a_recursive_schema_is_compared_once():
     [change] = changes_of(old, new, follow_old, follow_new)
 
     assert (change.effect, change.place) == ("narrower", ".value")
+
+
+def test_a_schema_that_is_a_part_of_itself_is_compared():
+    def schema(number):
+        node = {"minimum": number, "allOf": [{"$ref": "#"}]}
+        return node, lambda found: node if "$ref" in found else found
+
+    (old, follow_old), (new, follow_new) = schema(1), schema(2)
+
+    [change] = changes_of(old, new, follow_old, follow_new)
+
+    assert change.effect == "narrower"
 
 
 def test_the_other_side_of_what_is_undecided_is_undecided():

@@ -152,7 +152,9 @@ TEXTS = st.sampled_from(
         *("12345678-1234-4678-9234-567812345678", "1234567812344678923456781234567", "0" * 32, "4"),
     ]
 )
-NUMBERS = st.sampled_from([*range(-4, 13), 2048, 2049, 5.5, 10**20, -0.25, True, None])
+NUMBERS = st.sampled_from(
+    [*range(-4, 13), 2048, 2049, 5.5, 10**20, 2**63, -(10**20), -0.25, True, None]
+)
 VALUES = st.recursive(
     TEXTS | NUMBERS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=2),
@@ -262,6 +264,33 @@ def test_defaults_are_written_where_json_has_them():
         "late": "-",
         "odd": "-",
         "none": None,
+    }
+
+
+def test_structs_that_are_arrays_have_no_discriminator():
+    class One(Struct, tag="one", array_like=True):
+        x: int
+
+        def __post_init__(self):
+            pass
+
+    class Other(Struct, tag="other", array_like=True):
+        y: int = 1
+
+    class Pair(Struct, tag="pair"):
+        either: One | Other
+
+    schemas = document_of(Pair)["components"]["schemas"]
+
+    assert schemas["Pair"]["properties"]["either"] == {
+        "oneOf": [{"$ref": "#/components/schemas/One"}, {"$ref": "#/components/schemas/Other"}]
+    }
+    assert schemas["One"] == {
+        "title": "One",
+        "type": "array",
+        "items": [{"const": "one"}, {"type": "integer"}],
+        "minItems": 2,
+        NOTE: ["code"],
     }
 
 
