@@ -443,12 +443,15 @@ def _declared(cls: type) -> set[str]:
 
 _MOST_FLAGS = 1024
 
+# The integers among which msgspec looks for the values of an Enum; larger ones are floats.
+_WORDS: dict[str, Any] = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+
 
 def _values(cls: type[enum.Enum]) -> Schema:
     if not issubclass(cls, enum.Flag):
         return {"enum": [member.value for member in cls]}
     if cls._boundary_ is not enum.STRICT:  # type: ignore[attr-defined]
-        return {"type": "integer"}
+        return dict(_WORDS)
     mask: int = cls._flag_mask_  # type: ignore[attr-defined]
     if mask >= _MOST_FLAGS:
         schema: Schema = {"type": "integer", "minimum": 0, "maximum": mask}
@@ -461,7 +464,9 @@ def _enum_keys(info: inspect.EnumType) -> Schema:
     values = _values(info.cls)
     if "enum" in values:
         return {"enum": [str(value) for value in values["enum"]]}
-    return {"pattern": INT_KEY}
+    keys: Schema = {"pattern": INT_KEY}
+    note(keys, "keys")
+    return keys
 
 
 def _number_keys(info: Any) -> Schema:
@@ -535,8 +540,7 @@ def _picked(info: Any) -> Schema | None:
     elif isinstance(info, inspect.EnumType):
         values = (member.value for member in info.cls)
     if any(isinstance(value, int) for value in values):
-        # What has more than 64 bits is none of the values, and is not looked up.
-        return {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+        return dict(_WORDS)
     return None
 
 
