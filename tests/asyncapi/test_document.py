@@ -301,7 +301,7 @@ def test_a_query_without_fields_is_an_error(query):
 
 @pytest.mark.parametrize(
     ("key", "hint"),
-    [("querry", "did you mean 'query'?"), ("zzz", "there are close_codes, headers")],
+    [("query_", "did you mean 'query'?"), ("zzz", "there are close_codes, headers")],
 )
 def test_an_unknown_declaration_is_an_error(key, hint):
     with pytest.raises(DocumentError, match=hint.replace("?", r"\?")):

@@ -91,7 +91,7 @@ def test_an_example_has_the_defaults_of_its_fields():
         (Annotated[float, Meta(gt=0, lt=1)], 0.5),
         (Annotated[float, Meta(gt=-1, lt=1)], 0),
         (Annotated[str, Meta(min_length=7)], "texttex"),
-        (Annotated[str, Meta(max_length=2)], "te"),
+        (Annotated[str, Meta(max_length=3)], "tex"),
         (Annotated[bytes, Meta(max_length=1)], "YQ=="),
         (Annotated[bytes, Meta(min_length=4)], "YWFhYQ=="),
         (Annotated[list[int], Meta(max_length=0)], []),
