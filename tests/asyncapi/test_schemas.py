@@ -192,6 +192,17 @@ ODD = {
 }
 
 
+def is_readable(annotation):
+    try:
+        msgspec.inspect.type_info(annotation)
+    except TypeError:  # msgspec 0.20 does not sort the values of a Literal of several kinds
+        return False
+    return True
+
+
+ODD = {name: annotation for name, annotation in ODD.items() if is_readable(annotation)}
+
+
 @pytest.mark.parametrize("annotation", ODD.values(), ids=ODD)
 def test_any_value_is_judged_as_msgspec_does(annotation):
     judge = Judge(of(annotation))
