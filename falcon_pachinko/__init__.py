@@ -11,6 +11,7 @@ from falcon_pachinko.dispatch import handles_message
 from falcon_pachinko.errors import BackendError
 from falcon_pachinko.errors import CloseCodeError
 from falcon_pachinko.errors import ConnectError
+from falcon_pachinko.errors import DocumentError
 from falcon_pachinko.errors import DuplicateConnectionError
 from falcon_pachinko.errors import EncodeError
 from falcon_pachinko.errors import HandlerError
@@ -63,6 +64,7 @@ __all__ = [
     "Connection",
     "ConnectionContext",
     "ConnectionLimits",
+    "DocumentError",
     "DuplicateConnectionError",
     "EncodeError",
     "Extension",

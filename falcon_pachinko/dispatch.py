@@ -36,6 +36,7 @@ __all__ = [
     "compile_dispatch",
     "explain",
     "handles_message",
+    "reply_of",
     "signature_for",
 ]
 
@@ -43,19 +44,22 @@ LIFECYCLE = frozenset({"on_connect", "on_disconnect", "on_invalid", "on_unhandle
 """Names that are never handlers, whatever tags the schema declares."""
 
 _MARK = "__pachinko_tags__"
+_REPLIES = "__pachinko_replies__"
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 
-def handles_message(tag: Tag) -> Callable[[_Function], _Function]:
+def handles_message(tag: Tag, *, reply: Any = None) -> Callable[[_Function], _Function]:
     """Make a method of a resource the handler of a tag.
 
     A method called ``on_<tag>`` in snake case needs no decorator. Use this one for another
-    name, or for a tag whose name belongs to the lifecycle (``"connect"``). It may be
-    applied more than once.
+    name, for a tag whose name belongs to the lifecycle (``"connect"``), or to say what the
+    handler answers. It may be applied more than once.
 
     Args:
         tag: The tag as the schema declares it.
+        reply: The type, or union, of what the handler sends in answer, which ``emits`` has too.
+            It is for the AsyncAPI document; nothing is sent or checked.
 
     Raises:
         HandlerError: The tag is neither ``str`` nor ``int``.
@@ -73,6 +77,8 @@ def handles_message(tag: Tag) -> Callable[[_Function], _Function]:
 
     def mark(function: _Function) -> _Function:
         setattr(function, _MARK, (*getattr(function, _MARK, ()), tag))
+        if reply is not None:
+            setattr(function, _REPLIES, {**getattr(function, _REPLIES, {}), tag: reply})
         return function
 
     return mark
@@ -140,6 +146,18 @@ def compile_dispatch(cls: type) -> Dispatch:
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(schema.annotation)
     handlers = {schema.types[tag]: name for tag, name in claims.items()}
     return Dispatch(schema, decoder.decode, handlers)
+
+
+def reply_of(cls: type, name: str, tag: Tag) -> Any:
+    """Return what a method of a resource class answers to a tag; None if it does not say.
+
+    An override that is not decorated itself answers what the method that it overrides does.
+    """
+    for base in cls.__mro__:
+        function = vars(base).get(name)
+        if hasattr(function, _MARK):
+            return getattr(function, _REPLIES, {}).get(tag)
+    return None
 
 
 def _decorated(cls: type) -> dict[str, tuple[Tag, ...]]:

@@ -21,6 +21,7 @@
         ├── WorkerError (RuntimeError)  what cannot be a worker, or not now
         ├── OriginError (ValueError)  an origin that no browser sends
         ├── LimitError (ValueError)  a limit that cannot be kept
+        ├── DocumentError (ValueError)  an AsyncAPI document that cannot be made, or not be read
         └── InvalidMessage (ValueError)  a frame that cannot be dispatched
 
 The first three are raised while the application is being put together, the others while
@@ -37,6 +38,7 @@ __all__ = [
     "BackendError",
     "CloseCodeError",
     "ConnectError",
+    "DocumentError",
     "DuplicateConnectionError",
     "EncodeError",
     "HandlerError",
@@ -163,6 +165,10 @@ class OriginError(PachinkoError, ValueError):
 
 class LimitError(PachinkoError, ValueError):
     """A limit that is no positive number, or that could never be kept."""
+
+
+class DocumentError(PachinkoError, ValueError):
+    """An AsyncAPI document that cannot be made of an app, or a file that is none."""
 
 
 class InvalidMessage(PachinkoError, ValueError):  # noqa: N818 - the name of a fact about a frame

@@ -70,6 +70,9 @@ class WebSocketResource:
         subprotocols: The tokens that the resource speaks, the preferred one first.
         required_subprotocol: Whether an offer without one of them is refused.
         limits: How much a connection may send, as ``ConnectionLimits``; None for any amount.
+        asyncapi: What the AsyncAPI document says of the handshake: ``query`` and ``headers``
+            (types, or JSON Schemas), ``security`` (names of schemes), ``close_codes`` (texts by
+            code). It is only for the document.
         req: Falcon's request of the handshake.
         ws: The connection; Falcon's WebSocket unless a test put another in its place.
         params: The path parameters, converted.
@@ -92,6 +95,7 @@ class WebSocketResource:
     subprotocols: ClassVar[Sequence[str]] = ()
     required_subprotocol: ClassVar[bool] = False
     limits: ClassVar[ConnectionLimits | None] = None
+    asyncapi: ClassVar[Mapping[str, Any] | None] = None
 
     # Set when a connection is served, not in __init__: that one belongs to the subclass
     # and its dependencies.

@@ -15,10 +15,19 @@ from falcon.routing import CompiledRouter
 
 from falcon_pachinko.errors import RouteError
 
-__all__ = ["Templates", "check_syntax", "converters_of", "fields_of", "fill", "join"]
+__all__ = [
+    "Templates",
+    "address_of",
+    "arguments_of",
+    "check_syntax",
+    "converters_of",
+    "fields_of",
+    "fill",
+    "join",
+]
 
 # A field: its name, perhaps ":" and a converter, perhaps with arguments in parentheses.
-_FIELD = re.compile(r"\{([^}:]*)(?::([^}(]*)(?:\([^}]*\))?)?\}")
+_FIELD = re.compile(r"\{([^}:]*)(?::([^}(]*)(?:\(([^}]*)\))?)?\}")
 
 
 def join(prefix: str, path: str) -> str:
@@ -34,6 +43,16 @@ def fields_of(template: str) -> list[str]:
 def converters_of(template: str) -> dict[str, str]:
     """Return the name of each field's converter, or the empty string, by the field's name."""
     return {match[1].strip(): (match[2] or "").strip() for match in _FIELD.finditer(template)}
+
+
+def arguments_of(template: str) -> dict[str, str]:
+    """Return the text of the arguments of each field's converter, by the field's name."""
+    return {match[1].strip(): (match[3] or "").strip() for match in _FIELD.finditer(template)}
+
+
+def address_of(template: str) -> str:
+    """Return a template without its converters: ``/rooms/{room}``."""
+    return _FIELD.sub(lambda match: f"{{{match[1].strip()}}}", template)
 
 
 def check_syntax(template: str, what: str) -> str:

@@ -42,7 +42,21 @@ ORDER = [
     "falcon_pachinko.manager.manager",
     "falcon_pachinko.manager",
     "falcon_pachinko.workers",
+    "falcon_pachinko.asyncapi.limits",
+    "falcon_pachinko.asyncapi.patterns",
+    "falcon_pachinko.asyncapi.scalars",
+    "falcon_pachinko.asyncapi.texts",
+    "falcon_pachinko.asyncapi.schemas",
+    "falcon_pachinko.asyncapi.examples",
+    "falcon_pachinko.asyncapi.model",
+    "falcon_pachinko.asyncapi.parameters",
+    "falcon_pachinko.asyncapi.writing",
+    "falcon_pachinko.asyncapi.files",
+    "falcon_pachinko.asyncapi.references",
+    "falcon_pachinko.asyncapi.narrowing",
+    "falcon_pachinko.asyncapi.comparing",
     "falcon_pachinko.asyncapi",
+    "falcon_pachinko.asyncapi.__main__",
     "falcon_pachinko",
     "pytest_pachinko.errors",
     "pytest_pachinko.headers",
@@ -158,7 +172,7 @@ ORDER = [
 # What the runtime imports besides the standard library; the extras where they are needed.
 RUNTIME = {"falcon", "falcon_pachinko", "msgspec"}
 RUNTIME_EXTRAS = {
-    "falcon_pachinko.asyncapi": {"jsonschema", "yaml"},
+    "falcon_pachinko.asyncapi.files": {"yaml"},
     "falcon_pachinko.manager.redis": {"redis"},
 }
 

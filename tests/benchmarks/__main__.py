@@ -10,6 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
+from tests.benchmarks import asyncapi_cases
 from tests.benchmarks import broadcast_cases
 from tests.benchmarks import clock_cases
 from tests.benchmarks import live_cases
@@ -34,6 +35,7 @@ GROUPS = (
     "play",
     "broadcast",
     "stalled",
+    "asyncapi",
 )
 
 _PATIENCE = 60.0  # seconds for one round of one group
@@ -99,6 +101,9 @@ def main() -> None:
     if "trace" in wanted:
         traces = trace_cases.costs(quick=arguments.quick)
         print(f"\n{report.limits('traces', traces)}")
+    if "asyncapi" in wanted:
+        described = asyncapi_cases.costs(quick=arguments.quick)
+        print(f"\n{report.limits('AsyncAPI', described)}")
     faulthandler.cancel_dump_traceback_later()
 
     if arguments.json:

@@ -1,0 +1,200 @@
+"""Schemas: does the new one accept less, or more?"""
+
+import copy
+import json
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from falcon_pachinko.asyncapi.narrowing import changes_of
+from falcon_pachinko.asyncapi.narrowing import flipped
+
+A = {"properties": {"type": {"const": "a"}}}
+B = {"properties": {"type": {"const": "b"}}}
+OBJECT = {"type": "object"}
+
+
+def effects(old, new):
+    def same(node):
+        return node
+
+    return [(change.effect, change.place) for change in changes_of(old, new, same, same)]
+
+
+# What is narrower one way is wider the other way.
+@pytest.mark.parametrize(
+    ("wide", "narrow", "place"),
+    [
+        ({}, {"type": "string"}, ""),
+        ({"type": "number"}, {"type": "integer"}, ""),
+        ({"type": ["string", "null"]}, {"type": "string"}, ""),
+        ({"enum": ["a", 1, None]}, {"enum": [1, None]}, ""),
+        ({"type": "string"}, {"type": "string", "enum": ["a"]}, ""),
+        ({"enum": ["a", "b"]}, {"const": "a"}, ""),
+        ({"minimum": 1}, {"minimum": 2}, ""),
+        ({"minimum": 1}, {"exclusiveMinimum": 1}, ""),
+        ({}, {"exclusiveMinimum": 1, "minimum": 0}, ""),
+        ({"maximum": 3}, {"maximum": 2}, ""),
+        ({"maximum": 3}, {"exclusiveMaximum": 3}, ""),
+        ({"minLength": 1}, {"minLength": 2}, ""),
+        ({}, {"minItems": 2}, ""),
+        ({"maxLength": 3}, {"maxLength": 2}, ""),
+        ({}, {"maxProperties": 2}, ""),
+        ({}, {"pattern": "a"}, ""),
+        ({}, {"format": "date"}, ""),
+        ({"uniqueItems": False}, {"uniqueItems": True}, ""),
+        ({"multipleOf": 2}, {"multipleOf": 4}, ""),
+        ({}, {"multipleOf": 4}, ""),
+        ({"properties": {"x": {}}}, {"properties": {"x": {"type": "null"}}}, ".x"),
+        (OBJECT, {**OBJECT, "required": ["x"]}, ".x"),
+        (OBJECT, {**OBJECT, "additionalProperties": False}, ".*"),
+        (OBJECT, {**OBJECT, "additionalProperties": {"type": "null"}}, ".*"),
+        ({**OBJECT, "additionalProperties": {"type": "null"}}, {**OBJECT, "additionalProperties": False}, ".*"),
+        ({"items": {"type": "number"}}, {"items": {"type": "integer"}}, "[]"),
+        ({}, {"items": {"type": "integer"}}, "[]"),
+        ({"items": [{}]}, {"items": [{"type": "null"}]}, "[0]"),
+        ({"items": [{}]}, {"items": [{}], "additionalItems": False}, "[]"),
+        ({}, {"propertyNames": {"pattern": "a"}}, ".<key>"),
+        ({}, {"contains": {"type": "null"}}, "[]"),
+        ({}, {"not": {"type": "null"}}, ""),
+        ({"not": {"type": "integer"}}, {"not": {"type": "number"}}, ""),
+        ({"oneOf": [A, B]}, {"oneOf": [A]}, ""),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "string"}, ""),
+        ({"oneOf": [A, B]}, {"oneOf": [B, {**A, "required": ["x"]}]}, ".x"),
+        ({"allOf": [OBJECT, {"required": ["a"]}]}, {**OBJECT, "required": ["b", "a"]}, ".b"),
+        (
+            {"allOf": [{"minimum": 1}, {"minimum": 1}]},
+            {"allOf": [{"minimum": 2}, {"minimum": 2}]},
+            "",
+        ),
+        (True, False, ""),
+    ],
+)  # fmt: skip
+def test_a_change_is_narrower_one_way_and_wider_the_other(wide, narrow, place):
+    assert effects(wide, narrow) == [("narrower", place)]
+    assert effects(narrow, wide) == [("wider", place)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({"pattern": "a"}, {"pattern": "b"}, [("other", "")]),
+        ({"multipleOf": 2}, {"multipleOf": 3}, [("other", "")]),
+        ({"items": [{}]}, {"items": {}}, [("other", "")]),
+        ({"if": {}}, {"if": {"type": "null"}}, [("other", "")]),
+        (
+            {"allOf": [{"pattern": "a"}, {"pattern": "b"}]},
+            {"allOf": [{"pattern": "a"}, {"pattern": "c"}]},
+            [("other", "")],
+        ),
+        (
+            {"allOf": [{"allOf": [{"pattern": "a"}, {"pattern": "b"}]}]},
+            {"allOf": [{"pattern": "a"}, {"pattern": "b"}]},
+            [],
+        ),
+        (False, {"not": {}}, []),
+        ({"properties": {"x": {}}}, {}, [("narrower", ".x")]),
+        ({}, {"properties": {"x": {}}}, [("either", ".x")]),
+        (
+            {"additionalProperties": False},
+            {"additionalProperties": False, "properties": {"x": {}}},
+            [("wider", ".x")],
+        ),
+        ({"items": [{}, {}]}, {"items": [{}]}, [("narrower", "[1]")]),
+        ({"items": [{}]}, {"items": [{}, {}]}, [("either", "[1]")]),
+        ({"title": "a", "x-b": 1}, {"title": "c", "x-b": 2}, [("text", "")] * 2),
+        ({"items": {}}, {"items": {"title": "t"}}, []),
+        ({"type": "string"}, {"enum": ["a", 1.5, True, [], {}, None]}, [("wider", ""), ("narrower", "")]),
+        (
+            {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "string"}, {}]},
+            {"anyOf": [{"type": "string", "maxLength": 2}, {"type": "string"}, {}]},
+            [("narrower", "")],
+        ),
+        (
+            {"anyOf": [{"title": "T", "minimum": 1}, {"type": ["null", "string"]}]},
+            {"anyOf": [{"type": ["null", "string"]}, {"title": "T", "minimum": 2}]},
+            [("narrower", "")],
+        ),
+        (
+            {"oneOf": [{"properties": {"x": True, "y": {"enum": [1, 2]}}}]},
+            {"oneOf": [{"properties": {"x": True, "y": {"enum": [1]}}}]},
+            [("wider", ""), ("narrower", "")],
+        ),
+    ],
+)  # fmt: skip
+def test_a_change_has_the_effect_that_it_has(old, new, expected):
+    assert sorted(effects(old, new)) == sorted(expected)
+
+
+def test_a_recursive_schema_is_compared_once():
+    def schema(number):
+        node = {"properties": {"value": {"minimum": number}, "next": {"$ref": "#"}}}
+        return node, lambda found: node if "$ref" in found else found
+
+    (old, follow_old), (new, follow_new) = schema(1), schema(2)
+
+    [change] = changes_of(old, new, follow_old, follow_new)
+
+    assert (change.effect, change.place) == ("narrower", ".value")
+
+
+def test_a_schema_that_is_a_part_of_itself_is_compared():
+    def schema(number):
+        node = {"minimum": number, "allOf": [{"$ref": "#"}]}
+        return node, lambda found: node if "$ref" in found else found
+
+    (old, follow_old), (new, follow_new) = schema(1), schema(2)
+
+    [change] = changes_of(old, new, follow_old, follow_new)
+
+    assert change.effect == "narrower"
+
+
+def test_the_other_side_of_what_is_undecided_is_undecided():
+    assert [flipped(effect) for effect in ("narrower", "wider", "other")] == [
+        "wider",
+        "narrower",
+        "other",
+    ]
+
+
+BOUNDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["integer", "number", ["integer", "string"], ["null", "number"]]),
+        "minimum": st.integers(0, 3),
+        "exclusiveMaximum": st.integers(2, 6),
+        "enum": st.lists(st.integers(0, 5) | st.just("a"), min_size=1, max_size=3, unique=True),
+        "minLength": st.integers(0, 2),
+        "maxLength": st.integers(1, 3),
+        "multipleOf": st.integers(1, 4),
+    },
+)
+INNER = st.fixed_dictionaries(
+    {"properties": st.dictionaries(st.sampled_from("xy"), BOUNDS, max_size=2)},
+    optional={
+        "required": st.lists(st.sampled_from("xy"), unique=True),
+        "additionalProperties": st.booleans() | BOUNDS,
+        "minProperties": st.integers(0, 2),
+    },
+)
+SCHEMAS = BOUNDS | INNER | st.builds(lambda items: {"items": items}, BOUNDS)
+VALUES = st.integers(-1, 7) | st.sampled_from([1.5, "", "a", "aaaa", None])
+ANY = VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(st.sampled_from("xyz"), VALUES)
+
+
+@given(SCHEMAS, SCHEMAS, st.lists(ANY, max_size=8))
+def test_what_is_compatible_accepts_what_was_accepted(old, new, values):
+    found = {effect for effect, _ in effects(old, new)}
+    before, after = jsonschema.Draft7Validator(old), jsonschema.Draft7Validator(new)
+
+    # A field that is new in an open object is the exception that everybody makes.
+    if not found & {"narrower", "other", "either"}:
+        assert all(after.is_valid(value) for value in values if before.is_valid(value))
+
+
+@given(SCHEMAS)
+def test_a_schema_is_as_itself(schema):
+    assert effects(schema, copy.deepcopy(json.loads(json.dumps(schema)))) == []

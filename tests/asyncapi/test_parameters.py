@@ -1,0 +1,117 @@
+"""Fields of a path: what their converters take."""
+
+import falcon.asgi
+import pytest
+from falcon.routing import BaseConverter
+
+from falcon_pachinko import install
+from falcon_pachinko import WebSocketRouter
+from falcon_pachinko.asyncapi import document
+from tests.asyncapi.applications import Echo
+
+
+class Even(BaseConverter):
+    """An even number."""
+
+    def convert(self, value):
+        return int(value)
+
+
+class Odd(BaseConverter):
+    def __init__(self, *, limit=0):
+        pass
+
+    def convert(self, value):
+        return value
+
+
+def parameter(field):
+    app = falcon.asgi.App()
+    app.router_options.converters["even"] = Even
+    app.router_options.converters["odd"] = Odd
+    router = WebSocketRouter()
+    router.add_route(f"/{{{field}}}", Echo)
+    install(app, router)
+    [channel] = document(app, title="t", version="1")["channels"].values()
+    return channel["parameters"][field.partition(":")[0]]
+
+
+INTEGER = {"x-pattern": "^[+-]?[0-9]+$"}
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("x", {}),
+        ("x:int", {"description": "An integer.", **INTEGER, "examples": ["1"]}),
+        ("x:int(min=5)", {"description": "An integer, 5 or more.", **INTEGER, "examples": ["5"]}),
+        (
+            "x:int(max=-1)",
+            {"description": "An integer, -1 or less.", **INTEGER, "examples": ["-1"]},
+        ),
+        (
+            "x:int(min=1, max=3)",
+            {"description": "An integer, from 1 to 3.", **INTEGER, "examples": ["1"]},
+        ),
+        (
+            "x:int(2, min=9, max=11)",
+            {
+                "description": "An integer, written with 2 characters, from 9 to 11.",
+                "enum": ["09", "10", "11"],
+            },
+        ),
+        (
+            "x:int(1, min=-5)",
+            {
+                "description": "An integer, written with 1 characters, -5 or more.",
+                "x-pattern": "^[+-]?[0-9]{0,1}$",
+            },
+        ),
+        (
+            "x:int(3, min=0, max=999)",
+            {
+                "description": "An integer, written with 3 characters, from 0 to 999.",
+                "x-pattern": "^[+-]?[0-9]{2,3}$",
+                "examples": ["000"],
+            },
+        ),
+        ("x:int(min=1+1)", {"description": "An integer.", **INTEGER, "examples": ["1"]}),
+        ("x:float", {"description": "A number."}),
+        ("x:float(0.5, finite=False)", {"description": "A number, nan or inf, 0.5 or more."}),
+        (
+            "x:dt('%Y')",
+            {"description": "A date and time, in the form %Y.", "examples": ["2024"]},
+        ),
+        (
+            "x:uuid",
+            {
+                "description": "A UUID, with or without hyphens.",
+                "examples": ["12345678-1234-4678-9234-567812345678"],
+            },
+        ),
+        ("x:path", {"description": "The rest of the path, which may contain '/'."}),
+        ("x:even", {"description": "An even number."}),
+        ("x:odd(limit=3)", {"description": "What the converter 'odd' takes."}),
+        (
+            "x:re('[ab]+')",
+            {
+                "description": "A text that matches [ab]+",
+                "x-pattern": "^(?:[ab]+)$",
+                "examples": ["a"],
+            },
+        ),
+        ("x:re('(?i)a')", {"description": "A text that matches (?i)a"}),
+        ("x:re('a' 'b' * 2)", {"description": "A text that matches a pattern."}),
+    ],
+)
+def test_a_parameter_says_what_its_converter_takes(field, expected):
+    assert parameter(field) == expected
+
+
+def test_a_converter_that_only_an_app_knows_is_named_in_the_document_of_a_router():
+    router = WebSocketRouter()
+    router.add_route("/{x:even}", Echo)
+
+    [channel] = document(router, title="t", version="1")["channels"].values()
+
+    assert channel["parameters"]["x"] == {"description": "What the converter 'even' takes."}
