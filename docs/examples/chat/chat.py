@@ -10,6 +10,7 @@ import os
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
+from typing import ClassVar
 
 import falcon.asgi
 import msgspec
@@ -130,6 +131,9 @@ class Guest(WebSocketResource):
     schema = Join | Say | Rename
     emits = Welcome | Joined | Left | Said | Renamed | Refused | Heartbeat | Announced
     subprotocols = ("chat.v1",)
+    asyncapi: ClassVar = {
+        "close_codes": {4001: "A moderator has kicked them.", 4408: "They were idle."}
+    }
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
