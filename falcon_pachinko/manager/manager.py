@@ -219,6 +219,8 @@ class WebSocketConnectionManager:
         self._beating: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()  # somebody wants to know how far it is
         self._registry = Registry()
+        # A name that is given is the same after a restart; an id is to be nobody else's then.
+        self._suffix = "" if node is None else f"-{secrets.token_hex(4)}"
         self._ids = itertools.count(1)
         self._life = ""
         self._namesake = ""  # the life of another manager of the same name
@@ -408,7 +410,7 @@ class WebSocketConnectionManager:
         """
         return ManagedConnection(
             self._registry,
-            f"{self.node}-{next(self._ids)}",
+            f"{self.node}{self._suffix}-{next(self._ids)}",
             ws,
             inbox,
             self.limits,
@@ -433,7 +435,7 @@ class WebSocketConnectionManager:
     def _check_known(self, whom: Target, *, local: bool) -> None:
         if not isinstance(whom, Connection) or whom.id in self._registry.everybody:
             return
-        if local or self._alone or whom.id.rpartition("-")[0] == self.node:
+        if local or self._alone or whom.id.rpartition("-")[0] == self.node + self._suffix:
             self._counts["refused"] += 1
             raise UnknownConnectionError(
                 f"There is no connection {whom.id!r} in this process, which has {self.count}.\n"

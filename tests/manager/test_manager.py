@@ -373,3 +373,16 @@ async def test_who_is_refused_was_never_there(
     await serving(manager, Refusing).denied("/")
 
     assert (manager.count, manager.stats.rooms) == (0, 0)
+
+
+async def test_an_id_is_nobody_elses_when_a_manager_of_that_name_is_made_again(
+    serving: Callable[..., MemoryTransport],
+) -> None:
+    ids = set()
+    for _ in range(2):
+        manager = WebSocketConnectionManager(node="web")
+        async with serving(manager) as connect, connect("/"):
+            ids |= {member.id for member in manager.connections()}
+
+    assert len(ids) == 2
+    assert all(name.startswith("web-") for name in ids)

@@ -230,9 +230,10 @@ async def test_the_name_of_a_node_may_begin_with_that_of_another(
 ) -> None:
     bus = MemoryBackend()
     web = WebSocketConnectionManager(bus, node="web")
-    async with serving(web), serving(WebSocketConnectionManager(bus, node="web-2")) as connect:
+    other = WebSocketConnectionManager(bus, node="web-2")
+    async with serving(web), serving(other) as connect:
         async with connect("/") as ann:
-            await web.send(Connection("web-2-1"), 1)
+            await web.send(Connection(other.connections()[0].id), 1)
 
             await ann.expect("1")
 

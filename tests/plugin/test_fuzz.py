@@ -91,8 +91,8 @@ def test_a_bug_is_found_saved_played_first_and_reported_as_fixed(project: pytest
     project.makeini(INI.format(app="talk:create_app"))
     chat = (CHAT / "chat.py").read_text(encoding="utf-8")
     broken = chat.replace(
-        "        if self.nick is not None:\n            del",
-        "        if self.nick != '':\n            del",
+        "is not None:\n            await self.rooms.leave(self.room, self.nick)",
+        "!= '':\n            self.rooms._nicks[self.room].remove(self.nick)",
     )
     assert broken != chat
     (project.path / "talk.py").write_text(broken, encoding="utf-8")
@@ -103,7 +103,7 @@ def test_a_bug_is_found_saved_played_first_and_reported_as_fixed(project: pytest
     first.stdout.fnmatch_lines(
         [
             "KeyError: None",
-            "  talk.py:*in Guest.on_disconnect: del self.room.members[[]self.nick]",
+            "  talk.py:*in Guest.on_disconnect: self.rooms._nicks[[]self.room].remove(self.nick)",
             "The smallest stream with which that happens:",
             (
                 "tests/pachinko_failures/chat-rooms-room-chat.v1-streams-*.jsonl has the stream, and is "
