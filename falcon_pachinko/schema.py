@@ -17,9 +17,10 @@ from msgspec import inspect as msgspec_inspect
 from falcon_pachinko.errors import SchemaError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Mapping
 
-__all__ = ["Schema", "Tag", "read_schema"]
+__all__ = ["Schema", "Tag", "bare", "members_of", "read_schema"]
 
 Tag = str | int
 
@@ -61,12 +62,10 @@ def read_schema(annotation: Any, owner: str) -> Schema:
             "Hint: a schema is a union of tagged msgspec Structs whose annotations can be "
             "resolved where they are defined."
         ) from error
-    info = _bare(info)
-    members = info.types if isinstance(info, msgspec_inspect.UnionType) else (info,)
     types: dict[Tag, type[msgspec.Struct]] = {}
     tag_field = ""
     array_like = False
-    for member in map(_bare, members):
+    for member in map(bare, members_of(info)):
         if not isinstance(member, msgspec_inspect.StructType):
             kind = type(member).__name__.removesuffix("Type").lower()
             raise SchemaError(
@@ -88,8 +87,21 @@ def read_schema(annotation: Any, owner: str) -> Schema:
     return Schema(annotation, tag_field, array_like, types)
 
 
-def _bare(info: msgspec_inspect.Type) -> msgspec_inspect.Type:
-    return info.type if isinstance(info, msgspec_inspect.Metadata) else info
+def bare(info: msgspec_inspect.Type) -> Any:
+    """Return what msgspec says of a type, without titles and examples."""
+    while isinstance(info, msgspec_inspect.Metadata):
+        info = info.type
+    return info
+
+
+def members_of(info: msgspec_inspect.Type) -> Iterator[msgspec_inspect.Type]:
+    """Iterate over the members of a union, or of what is none."""
+    inner = bare(info)
+    if isinstance(inner, msgspec_inspect.UnionType):
+        for member in inner.types:
+            yield from members_of(member)
+    else:
+        yield info
 
 
 def _name(annotation: Any) -> str:

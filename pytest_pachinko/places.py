@@ -17,6 +17,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import inspect
 
+from falcon_pachinko.schema import bare
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
@@ -35,7 +37,6 @@ __all__ = [
     "Step",
     "Variants",
     "as_key",
-    "bare",
     "every_type",
     "literals",
     "once",
@@ -233,13 +234,6 @@ class Variants(Shape):
     def alternatives(self) -> Iterator[Shape]:
         """Iterate over its Structs."""
         yield from self.records.values()
-
-
-def bare(info: Info) -> Info:
-    """Return a type without its metadata."""
-    while isinstance(info, inspect.Metadata):
-        info = info.type
-    return info
 
 
 def literals(info: Any) -> tuple[Any, ...] | None:

@@ -13,10 +13,10 @@ import msgspec
 from msgspec import inspect
 
 from falcon_pachinko.asyncapi.patterns import sample
-from falcon_pachinko.asyncapi.schemas import bare
 from falcon_pachinko.asyncapi.schemas import DICTS
 from falcon_pachinko.asyncapi.schemas import plain
 from falcon_pachinko.asyncapi.schemas import united
+from falcon_pachinko.schema import bare
 
 if TYPE_CHECKING:
     from collections.abc import Callable

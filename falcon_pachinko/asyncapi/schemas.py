@@ -28,6 +28,8 @@ from falcon_pachinko.asyncapi.texts import docs_of
 from falcon_pachinko.asyncapi.texts import name_of
 from falcon_pachinko.asyncapi.texts import unique
 from falcon_pachinko.errors import DocumentError
+from falcon_pachinko.schema import bare
+from falcon_pachinko.schema import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     Info = inspect.Type
     SchemaHook = Callable[[Any], Schema]
 
-__all__ = ["DICTS", "Schemas", "bare", "members_of", "parts_of", "plain", "structs_of", "united"]
+__all__ = ["DICTS", "Schemas", "parts_of", "plain", "structs_of", "united"]
 
 _REFERENCE = "#/components/schemas/"
 
@@ -66,13 +68,6 @@ _TEXTS = (
 )
 
 
-def bare(info: Info) -> Any:
-    """Return what msgspec says of a type, without titles and examples."""
-    while isinstance(info, inspect.Metadata):
-        info = info.type
-    return info
-
-
 def plain(value: Any) -> Any:
     """Return a value as JSON has it, the same in every process.
 
@@ -88,16 +83,6 @@ def plain(value: Any) -> Any:
 def structs_of(info: Info) -> list[Info]:
     """Return the Structs among the members of a union, or of what is none."""
     return [member for member in members_of(info) if isinstance(bare(member), inspect.StructType)]
-
-
-def members_of(info: Info) -> Iterator[Info]:
-    """Iterate over the members of a union, or what is none."""
-    inner = bare(info)
-    if isinstance(inner, inspect.UnionType):
-        for member in inner.types:
-            yield from members_of(member)
-    else:
-        yield info
 
 
 class Schemas:

@@ -13,8 +13,6 @@ from msgspec import inspect
 from falcon_pachinko.asyncapi.examples import examples_of
 from falcon_pachinko.asyncapi.model import routes_of
 from falcon_pachinko.asyncapi.parameters import parameter_of
-from falcon_pachinko.asyncapi.schemas import bare
-from falcon_pachinko.asyncapi.schemas import members_of
 from falcon_pachinko.asyncapi.schemas import parts_of
 from falcon_pachinko.asyncapi.schemas import Schemas
 from falcon_pachinko.asyncapi.schemas import structs_of
@@ -23,6 +21,8 @@ from falcon_pachinko.asyncapi.texts import name_of
 from falcon_pachinko.asyncapi.texts import tidy
 from falcon_pachinko.asyncapi.texts import unique
 from falcon_pachinko.errors import DocumentError
+from falcon_pachinko.schema import bare
+from falcon_pachinko.schema import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

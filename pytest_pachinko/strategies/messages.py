@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from falcon_pachinko.schema import bare
 from pytest_pachinko.strategies.guard import find_apart
 from pytest_pachinko.strategies.objects import slots_of
 from pytest_pachinko.strategies.registry import custom
@@ -20,7 +21,6 @@ from pytest_pachinko.strategies.registry import encode
 from pytest_pachinko.strategies.registry import identity_of
 from pytest_pachinko.strategies.registry import on_change
 from pytest_pachinko.strategies.registry import to_wire
-from pytest_pachinko.strategies.schemas import bare
 from pytest_pachinko.strategies.schemas import decoder_for
 from pytest_pachinko.strategies.schemas import members
 from pytest_pachinko.strategies.schemas import origin_of

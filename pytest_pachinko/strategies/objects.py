@@ -16,6 +16,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from falcon_pachinko.schema import bare
 from pytest_pachinko.strategies.guard import guarded
 from pytest_pachinko.strategies.guard import refuse
 from pytest_pachinko.strategies.recursion import is_list
@@ -26,7 +27,6 @@ from pytest_pachinko.strategies.registry import decoder
 from pytest_pachinko.strategies.registry import encode
 from pytest_pachinko.strategies.scalars import SHALLOW_JSON
 from pytest_pachinko.strategies.schemas import annotation_of
-from pytest_pachinko.strategies.schemas import bare
 from pytest_pachinko.strategies.schemas import origin_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import inspect
 
+from falcon_pachinko.schema import bare
 from pytest_pachinko.strategies.registry import custom
-from pytest_pachinko.strategies.schemas import bare
 from pytest_pachinko.strategies.schemas import origin_of
 
 if TYPE_CHECKING:

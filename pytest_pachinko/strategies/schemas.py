@@ -19,18 +19,18 @@ from typing import Union
 import msgspec
 from msgspec import inspect
 
+from falcon_pachinko.schema import bare
+from falcon_pachinko.schema import members_of
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.strategies.guard import refuse
 from pytest_pachinko.strategies.registry import decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from collections.abc import Iterator
     from collections.abc import Sequence
 
 __all__ = [
     "annotation_of",
-    "bare",
     "class_of",
     "decoder_for",
     "members",
@@ -74,7 +74,7 @@ def members(schema: Any) -> Sequence[inspect.Type]:
     if schema in (None, (), Union):
         raise _no_messages(schema, "it has no members")
     try:
-        infos = list(_members(inspect.type_info(schema)))
+        infos = list(members_of(inspect.type_info(schema)))
     except Exception as error:
         raise _unresolvable(schema, error) from error
     for info in map(bare, infos):
@@ -94,13 +94,6 @@ def decoder_for(schema: Any) -> msgspec.json.Decoder[Any]:
     """Return the decoder of a schema, or of any type, which knows the registered types."""
     is_resource = isinstance(schema, type) and hasattr(schema, "schema")
     return decoder(schema_of(schema) if is_resource else schema)
-
-
-def bare(info: inspect.Type) -> Any:
-    """Return what msgspec says of a type without titles and examples."""
-    while isinstance(info, inspect.Metadata):
-        info = info.type
-    return info
 
 
 def origin_of(cls: Any) -> Any:
@@ -171,15 +164,6 @@ _GENERICS: dict[type[inspect.Type], Callable[[Any], Any]] = {
     inspect.UnionType: lambda info: Union[tuple(map(annotation_of, info.types))],  # noqa: UP007
     inspect.VarTupleType: lambda info: GenericAlias(tuple, (annotation_of(info.item_type), ...)),
 }
-
-
-def _members(info: inspect.Type) -> Iterator[inspect.Type]:
-    inner = bare(info)
-    if isinstance(inner, inspect.UnionType):
-        for member in inner.types:
-            yield from _members(member)
-    else:
-        yield info
 
 
 def _no_messages(schema: Any, reason: str) -> PachinkoUsageError:

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from msgspec import inspect
 
+from falcon_pachinko.schema import bare
 from pytest_pachinko.strategies.guard import refuse
 from pytest_pachinko.strategies.objects import as_instance
 from pytest_pachinko.strategies.objects import as_wire
@@ -46,7 +47,6 @@ from pytest_pachinko.strategies.scalars import scalar
 from pytest_pachinko.strategies.scalars import SCALARS
 from pytest_pachinko.strategies.scalars import stretch
 from pytest_pachinko.strategies.schemas import annotation_of
-from pytest_pachinko.strategies.schemas import bare
 from pytest_pachinko.strategies.schemas import class_of
 from pytest_pachinko.strategies.schemas import decoder_for
 from pytest_pachinko.strategies.schemas import origin_of

@@ -17,10 +17,10 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect
 
+from falcon_pachinko.schema import bare
 from pytest_pachinko.bounds import first_allowed
 from pytest_pachinko.bounds import last_allowed
 from pytest_pachinko.places import as_key
-from pytest_pachinko.places import bare
 from pytest_pachinko.places import literals
 from pytest_pachinko.places import Mappings
 from pytest_pachinko.places import Series
