@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from contextlib import suppress
 from functools import partial
 from typing import Any
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from falcon_pachinko.errors import PeerLeftError
 from falcon_pachinko.hooks import ConnectionContext
 from falcon_pachinko.hooks import MessageContext
 from falcon_pachinko.inbox import ABNORMAL
+from falcon_pachinko.inbox import close_in_time
 from falcon_pachinko.inbox import Inbox
 from falcon_pachinko.resource import hooks_of
 from falcon_pachinko.security import overloaded
@@ -53,7 +53,6 @@ _FORBIDDEN = 3403  # Falcon's close code for an HTTP 403
 _SERVER_ERROR = 1011
 _UNSENDABLE = (1005, ABNORMAL)  # how a connection can end, but cannot be closed
 _DENIAL = "websocket.http.response"
-_CLOSE_TIMEOUT = 0.25  # seconds; who does not read does not read a close frame either
 
 
 async def serve(
@@ -218,9 +217,7 @@ class Conversation:
         """Close the connection, whatever its handlers are doing."""
         name = type(self._resource).__name__
         _logger.warning("%s: a connection is closed with %d: %s", name, breach.code, breach.reason)
-        with suppress(Exception):  # in whatever state it is, it is over
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await self._resource.ws.close(breach.code, breach.reason)
+        await close_in_time(self._resource.ws, breach.code, breach.reason)
 
     async def accept(
         self, headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None

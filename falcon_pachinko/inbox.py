@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     Send = Callable[[Event], Awaitable[None]]
     Watch = Callable[[Event, Send], Awaitable[None]]
 
-__all__ = ["ABNORMAL", "MAX_UNREAD", "Inbox", "tap_receive", "tap_send"]
+__all__ = ["ABNORMAL", "MAX_UNREAD", "Inbox", "close_in_time", "tap_receive", "tap_send"]
+
+_CLOSE_TIMEOUT = 0.25  # seconds; who does not read does not read a close frame either
 
 MAX_UNREAD = 32
 """How many frames are read ahead of the handlers; a disconnect behind them is seen."""
@@ -94,6 +97,13 @@ def tap_receive(ws: WebSocketLike, instead: Receive) -> Receive:
         return event
 
     return tapped
+
+
+async def close_in_time(ws: WebSocketLike, code: int, reason: str) -> None:
+    """Close a connection, in whatever state it is; give up if its peer does not read."""
+    with suppress(Exception):
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await ws.close(code, reason)
 
 
 def _frame_of(event: Event) -> str | bytes:

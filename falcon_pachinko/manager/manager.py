@@ -224,7 +224,6 @@ class WebSocketConnectionManager:
         self._ids = itertools.count(1)
         self._life = ""
         self._namesake = ""  # the life of another manager of the same name
-        self._born = 0.0
         self._number = 0
         self._taken: dict[int, int] = {}  # by number, while it is being published
         self._hearing = Hearing(0.0)
@@ -268,9 +267,8 @@ class WebSocketConnectionManager:
                 raise
             loop = asyncio.get_running_loop()
             self._life = secrets.token_hex(4)
-            self._born = loop.time()
             self._number = 0
-            self._hearing = Hearing(self._born)
+            self._hearing = Hearing(loop.time())
             self._loop = loop
             if not self._alone:
                 self._asked = asyncio.Event()
@@ -489,7 +487,7 @@ class WebSocketConnectionManager:
         await self.backend.publish(self.node, TOPIC, self._frame(order, number))
 
     def _age(self) -> float:
-        return asyncio.get_running_loop().time() - self._born
+        return asyncio.get_running_loop().time() - self._hearing.since
 
     async def _beat(self) -> None:
         """Let others know what they should have heard, and find out who has died."""

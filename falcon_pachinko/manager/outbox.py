@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,8 @@ from typing import TYPE_CHECKING
 
 from falcon import WebSocketDisconnected
 
+from falcon_pachinko.inbox import close_in_time
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from collections.abc import Callable
@@ -35,13 +36,10 @@ if TYPE_CHECKING:
     from falcon_pachinko.inbox import Inbox
     from falcon_pachinko.protocols import WebSocketLike
 
-__all__ = ["CLOSE_TIMEOUT", "Limits", "Loss", "LossReason", "Outbox", "Overflow"]
+__all__ = ["Limits", "Loss", "LossReason", "Outbox", "Overflow"]
 
 Overflow = Literal["close", "drop_oldest", "drop_newest"]
 LossReason = Literal["overflow", "stalled", "failed", "left"]
-
-CLOSE_TIMEOUT = 0.25
-"""Seconds that a close frame may take; who does not read does not read that one either."""
 
 _logger = logging.getLogger("falcon_pachinko")
 
@@ -396,9 +394,7 @@ class Outbox:
         # A close that finds no way out in time is made up for when the responder returns, by
         # Falcon, which would call it normal.
         self._inbox.last_word = (code, reason)
-        with suppress(Exception):  # in whatever state it is, it is over
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._ws.close(code, reason)
+        await close_in_time(self._ws, code, reason)
         # Where the close frame finds no way out, nobody else tells the reader.
         self._inbox.lose(code)
         self._shutting = False

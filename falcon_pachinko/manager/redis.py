@@ -327,7 +327,7 @@ class _Wire(ABC):
 
     async def close(self) -> None:
         """Give up all connections."""
-        await _disconnect(self._publisher)
+        await self.hang_up()
 
 
 class _Channels(_Wire):
