@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
@@ -42,28 +43,24 @@ class Tally:
             test first.
     """
 
-    channels: dict[str, int] = field(default_factory=dict)
-    seen: dict[Key, int] = field(default_factory=dict)
-    unchecked: dict[Key, int] = field(default_factory=dict)
+    channels: Counter[str] = field(default_factory=Counter)
+    seen: Counter[Key] = field(default_factory=Counter)
+    unchecked: Counter[Key] = field(default_factory=Counter)
     strange: dict[Key, tuple[int, str]] = field(default_factory=dict)
 
     def add(self, judgement: Judgement, test: str) -> None:
         """Add what became of a connection in a test."""
-        for key in judgement.channels:
-            self.channels[key] = self.channels.get(key, 0) + 1
-        for mine, its in ((self.seen, judgement.seen), (self.unchecked, judgement.unchecked)):
-            for place, times in its.items():
-                mine[place] = mine.get(place, 0) + times
+        self.channels.update(judgement.channels)
+        self.seen.update(judgement.seen)
+        self.unchecked.update(judgement.unchecked)
         for violation in judgement.violations:
             self._found((violation.direction, violation.where, violation.what), 1, test)
 
     def merge(self, other: Self) -> None:
         """Add another tally."""
-        for key, times in other.channels.items():
-            self.channels[key] = self.channels.get(key, 0) + times
-        for mine, its in ((self.seen, other.seen), (self.unchecked, other.unchecked)):
-            for place, times in its.items():
-                mine[place] = mine.get(place, 0) + times
+        self.channels.update(other.channels)
+        self.seen.update(other.seen)
+        self.unchecked.update(other.unchecked)
         for place, (times, test) in other.strange.items():
             self._found(place, times, test)
 
@@ -84,9 +81,9 @@ class Tally:
         """Return what ``to_builtins`` has made plain."""
         channels, seen, unchecked, strange = data
         return cls(
-            dict(channels),
-            {tuple(key): times for key, times in seen},
-            {tuple(key): times for key, times in unchecked},
+            Counter(dict(channels)),
+            Counter({tuple(key): times for key, times in seen}),
+            Counter({tuple(key): times for key, times in unchecked}),
             {tuple(key): (times, test) for key, (times, test) in strange},
         )
 
