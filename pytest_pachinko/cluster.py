@@ -337,6 +337,11 @@ class LiveCluster(_Cluster[ProcessNode]):
         for name, value in environ.items():
             if not isinstance(value, str | None):
                 raise PachinkoUsageError(f"environ: {name}={value!r} is no text.")
+            if not name or "=" in name or "\0" in name + (value or ""):
+                raise PachinkoUsageError(
+                    f"environ: {name!r}: {value!r}: no process can have such a variable: the name "
+                    "has a letter and no =, and neither has a NUL."
+                )
         uvicorn_config(None, options, "websocket_cluster", log_config=None)
         for name, value in options.items():
             try:
@@ -363,7 +368,10 @@ class LiveCluster(_Cluster[ProcessNode]):
 
         Raises:
             LifespanFailed: One has ended instead.
+            PachinkoUsageError: The cluster runs already.
         """
+        if any(process.pid is not None for process in self._processes):
+            raise PachinkoUsageError(f"{self!r} runs already.\nHint: make another cluster.")
         async with AsyncExitStack() as started:
             for process in self._processes:
                 started.callback(process.close)

@@ -6,19 +6,27 @@ its buffers is to the end. Only what has to wait gets a task, which finishes tha
 writes what was queued meanwhile. So whoever sends to many never waits for one of them, and the
 order of a connection is the order in which it was given.
 
-The part that is run at once runs in the task of the sender, as with ``asyncio``'s eager tasks
-of Python 3.12, but ``asyncio.current_task()`` is the sender's.
+The part that is run at once runs as with ``asyncio``'s eager tasks of Python 3.12: inside the
+sender's call, but in a task of its own, which ``asyncio.current_task()`` returns. What a
+transport arms in that part for later, such as ``asyncio.timeout``, is aimed at that task, and
+never at a sender that is somewhere else by then. The task is made ahead of need, and serves
+every send of one turn of the loop until one has to wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import operator
+from asyncio import _enter_task  # these two are documented, under "Extending asyncio"
+from asyncio import _leave_task
 from collections import deque
+from contextvars import Context
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from typing import ClassVar
 from typing import get_args
 from typing import Literal
 from typing import NamedTuple
@@ -31,10 +39,13 @@ from falcon_pachinko.inbox import close_in_time
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from collections.abc import Callable
+    from collections.abc import Coroutine
     from collections.abc import Generator
 
     from falcon_pachinko.inbox import Inbox
     from falcon_pachinko.protocols import WebSocketLike
+
+    _Run = Callable[..., Any]
 
 __all__ = ["Limits", "Loss", "LossReason", "Outbox", "Overflow"]
 
@@ -179,7 +190,7 @@ class Outbox:
         if self._busy:
             return self._enqueue(_Item(text, size))
         try:
-            rest = self._begin(text)
+            rest, writer = self._begin(text)
         except Exception as error:  # noqa: BLE001 - a transport may raise anything
             self._current = _Item(text, size)
             self._fail(error)
@@ -189,7 +200,7 @@ class Outbox:
         if rest is None and self._queue is None and self._end is None:
             self._busy = False
         else:
-            self._resume(rest, None if rest is None else _Item(text, size))
+            self._resume(rest, writer, None if rest is None else _Item(text, size))
         return True
 
     async def send(self, text: str) -> None:
@@ -205,12 +216,16 @@ class Outbox:
             self._waiting().append(_Item(text, 0, done))
             await done
             return
-        rest = self._begin(text)
+        try:
+            rest, writer = self._begin(text)
+        except BaseException:
+            self._resume(None, None, None)
+            raise
         if rest is None:
-            self._resume(None, None)
+            self._resume(None, None, None)
             return
         done = asyncio.get_running_loop().create_future()
-        self._resume(rest, _Item(text, 0, done))
+        self._resume(rest, writer, _Item(text, 0, done))
         await done
 
     def close(self, code: int, reason: str) -> bool:
@@ -294,33 +309,36 @@ class Outbox:
             self.bytes -= item.size
         return item
 
-    def _begin(self, text: str) -> _Rest | None:
-        """Send as far as it goes without waiting; return the rest, if there is one."""
+    def _begin(self, text: str) -> tuple[_Rest | None, _Writer | None]:
+        """Send as far as it goes without waiting; return the rest, if any, and who began it."""
         self._busy = True
-        try:
-            return self._context.run(_run_at_once, self._ws.send_text(text))
-        except BaseException:
-            self._busy = False
-            raise
+        writer = _Writer.take(asyncio.get_running_loop())
+        return writer.begin(self._ws.send_text(text), self._context), writer
 
-    def _resume(self, rest: _Rest | None, item: _Item | None) -> None:
+    def _resume(self, rest: _Rest | None, writer: _Writer | None, item: _Item | None) -> None:
         """Leave to the writer what is left, if there is something."""
         # While a transport sends, it may come to another message for the same connection.
         if rest is not None or self._queue or self._end is not None:
             self._current = item
-            self._spawn(self._write(rest))
+            self._spawn(self._write(rest), writer)
             if rest is not None and self._writer is not None:
                 # A writer that is cancelled before its first turn never comes to it.
                 self._writer.add_done_callback(rest.close)
         else:
             self._busy = False
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], writer: _Writer | None = None) -> None:
         self._busy = True
         self._shutting = self._end is not None and self._current is None and not self._queue
-        self._writer = asyncio.get_running_loop().create_task(
-            work, name="falcon_pachinko writer", context=self._context
-        )
+        if writer is None:
+            writer = _Writer.take(asyncio.get_running_loop())
+        self._writer = writer.give(work, self._context)
+        self._writer.add_done_callback(self._check)
+
+    def _check(self, writer: asyncio.Task[None]) -> None:
+        if writer is self._writer and self._end is None:
+            self._fail(RuntimeError("The transport has cancelled the task that was sending."))
+            self._spawn(self._shut())
 
     async def _write(self, rest: _Rest | None) -> None:
         try:
@@ -411,14 +429,88 @@ def _settle(item: _Item, error: Exception | None) -> None:
         item.done.set_exception(error)
 
 
+class _Writer:
+    """A task that is made before there is work for it.
+
+    It lives for one turn of the event loop, unless it is given work by then.
+    """
+
+    spare: ClassVar[_Writer | None] = None
+    """The last one that nothing was given to; threads may take it from each other."""
+
+    __slots__ = ("_context", "_work", "loop", "task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._work: Coroutine[Any, Any, None] | None = None
+        self._context = Context()
+        # Not by the loop: a task factory might start it here and now. Its own context is of no
+        # use, as the work has one, and the sender's is not to be kept.
+        self.task: asyncio.Task[None] = asyncio.Task(
+            self._run(), loop=loop, name="falcon_pachinko writer", context=self._context
+        )
+
+    @classmethod
+    def take(cls, loop: asyncio.AbstractEventLoop) -> _Writer:
+        """Return one that nobody else has."""
+        spare, cls.spare = cls.spare, None
+        if spare is None or spare.loop is not loop or spare.task.done():
+            return cls(loop)
+        return spare
+
+    def begin(self, work: Awaitable[None], context: Context) -> _Rest | None:
+        """Run something in this task, inside whatever runs now, as far as it goes at once.
+
+        Returns:
+            The rest, which this task is to be given; None: there is none, and others may have
+            the task.
+        """
+        loop, rest = self.loop, None
+        sender = asyncio.current_task(loop)
+        if sender is not None:
+            _leave_task(loop, sender)
+        _enter_task(loop, self.task)
+        try:
+            rest = context.run(_run_at_once, work)
+        finally:
+            _leave_task(loop, self.task)
+            if sender is not None:
+                _enter_task(loop, sender)
+            if rest is None and not self.task.cancelling():
+                _Writer.spare = self
+        return rest
+
+    def give(self, work: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None]:
+        """Give it work, to be done in a context; return the task."""
+        self._work, self._context = work, context
+        # A task that is cancelled before its first turn never comes to it.
+        self.task.add_done_callback(lambda _: work.close())
+        return self.task
+
+    async def _run(self) -> None:
+        if _Writer.spare is self:
+            _Writer.spare = None
+        if self._work is not None:
+            rest = _run_at_once(self._work, self._context.run)
+            if rest is not None:
+                await rest
+
+
 class _Rest:
-    """What is left to do of something that was begun, as an awaitable."""
+    """What is left to do of something that was begun, as an awaitable.
 
-    __slots__ = ("_first", "_iterator")
+    Args:
+        iterator: What does it.
+        first: What that waits for.
+        run: Runs each step.
+    """
 
-    def __init__(self, iterator: Generator[Any, Any, Any], first: Any) -> None:
+    __slots__ = ("_first", "_iterator", "_run")
+
+    def __init__(self, iterator: Generator[Any, Any, Any], first: Any, run: _Run) -> None:
         self._iterator = iterator
         self._first = first
+        self._run = run
 
     def close(self, _: object) -> None:
         """Give it up; does nothing if it was done."""
@@ -430,18 +522,21 @@ class _Rest:
         while True:
             try:
                 yield step
+            except GeneratorExit:
+                self._run(iterator.close)
+                raise
             except BaseException as error:  # noqa: BLE001 - handed on, as by `yield from`
                 go_on: Callable[[], Any] = partial(iterator.throw, error)
             else:
                 go_on = partial(next, iterator)
             try:
-                step = go_on()
+                step = self._run(go_on)
             except StopIteration:
                 return
 
 
-def _run_at_once(work: Awaitable[None]) -> _Rest | None:
+def _run_at_once(work: Awaitable[None], run: _Run = operator.call) -> _Rest | None:
     """Run something as far as it goes without waiting."""
     iterator: Any = work.__await__()
-    first = next(iterator, _DONE)
-    return None if first is _DONE else _Rest(iterator, first)
+    first = run(next, iterator, _DONE)
+    return None if first is _DONE else _Rest(iterator, first, run)

@@ -237,3 +237,16 @@ async def test_an_option_that_cannot_be_told_is_refused_before_anything_starts()
 async def test_a_variable_is_text() -> None:
     with pytest.raises(PachinkoUsageError, match="environ: PORT=1 is no text"):
         cluster_of(1, environ={"PORT": 1})
+
+
+@pytest.mark.parametrize("environ", [{"": "x"}, {"A=B": "x"}, {"A\0": None}, {"A": "x\0"}])
+async def test_a_variable_is_one_that_a_process_can_have(environ: dict[str, str | None]) -> None:
+    with pytest.raises(PachinkoUsageError, match="no process can have such a variable"):
+        cluster_of(1, environ=environ)
+
+
+async def test_a_cluster_that_runs_is_not_started_again(cluster: LiveCluster) -> None:
+    with pytest.raises(PachinkoUsageError, match="<LiveCluster of 2 nodes> runs already"):
+        await cluster.__aenter__()
+
+    assert all(node.pid for node in cluster)

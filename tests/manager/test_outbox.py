@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
+import anyio
 import falcon
 import pytest
 
@@ -492,3 +494,181 @@ async def test_a_send_that_was_begun_is_ended_with_the_writer_that_never_ran() -
 
     assert steps == ["unlocked"]
     assert writers[0] is not writers[2]
+
+
+class Limited(Transport):
+    """A connection behind a middleware that gives each send a second."""
+
+    async def send_text(self, text: str) -> None:
+        async with asyncio.timeout(1):
+            await super().send_text(text)
+
+
+class LimitedByAnyio(Transport):
+    """The same, by the means of anyio."""
+
+    async def send_text(self, text: str) -> None:
+        with anyio.fail_after(1):
+            await super().send_text(text)
+
+
+@pytest.mark.parametrize("kind", [Limited, LimitedByAnyio])
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_time_limit_around_a_send_never_cancels_the_sender(
+    kind: type[Transport], *, own: bool
+) -> None:
+    with virtual_time() as clock:
+        ws: Any = kind()
+        outbox = Outbox("x", ws, ws, Limits(stall_timeout=5), ws.losses.append)
+
+        async def sender() -> str:
+            if own:
+                with pytest.raises(falcon.WebSocketDisconnected):
+                    await outbox.send("1")
+            else:
+                outbox.offer("1", 1)
+            await asyncio.sleep(10)
+            return "undisturbed"
+
+        task = asyncio.create_task(sender())
+        await clock.advance(12)
+
+        assert task.result() == "undisturbed"
+        assert ws.lost == [1013]
+        assert [loss.reason for loss in ws.losses] == ["stalled"]
+
+
+async def test_a_send_runs_in_no_task_of_the_sender() -> None:
+    ws, outbox = make()
+    ws.open.set()
+    tasks = []
+    ws.on_send = lambda text: tasks.append(asyncio.current_task())
+    outbox.offer("1", 1)
+    await outbox.send("2")
+    asyncio.get_running_loop().call_soon(outbox.offer, "3", 1)  # there is no sender's task
+    await settle()
+
+    assert ws.sent == ["1", "2", "3"]
+    assert asyncio.current_task() not in tasks
+    assert None not in tasks
+
+
+async def test_sends_of_one_turn_share_a_task_until_one_has_to_wait() -> None:
+    tasks = []
+    boxes = []
+    for stalled in [False, True, False, True]:
+        ws, outbox = make()
+        ws.on_send = lambda text: tasks.append(asyncio.current_task())
+        if not stalled:
+            ws.open.set()
+        outbox.offer("1", 1)
+        boxes.append((ws, outbox))
+    a, b, c, d = tasks
+    assert a is b is boxes[1][1]._writer
+    assert c is d is boxes[3][1]._writer
+    assert b is not c
+    for ws, _ in boxes:
+        ws.open.set()
+    await settle()
+
+    assert all(ws.sent == ["1"] for ws, _ in boxes)
+    assert all(task.done() for task in tasks)
+
+
+async def test_a_send_that_comes_up_in_a_send_has_a_task_of_its_own() -> None:
+    outer, outer_box = make()
+    inner, inner_box = make()
+    outer.on_send = lambda text: inner_box.offer(text, 1)
+    outer_box.offer("1", 1)
+    assert outer_box._writer is not inner_box._writer
+    inner.open.set()
+    await settle()
+    assert (outer.sent, inner.sent) == ([], ["1"])
+    outer.open.set()
+    await settle()
+
+    assert outer.sent == ["1"]
+
+
+async def test_what_a_transport_does_later_is_in_the_context_of_the_connection() -> None:
+    whose: ContextVar[str] = ContextVar("whose", default="the connection's")
+    seen = []
+
+    class Curious(Transport):
+        async def send_text(self, text: str) -> None:
+            seen.append(whose.get())
+            await super().send_text(text)
+            seen.append(whose.get())
+
+    ws: Any = Curious()
+    outbox = Outbox("x", ws, ws, Limits(), ws.losses.append)
+    whose.set("the sender's")
+    outbox.offer("1", 1)
+    outbox.offer("2", 1)
+    ws.open.set()
+    await settle()
+
+    assert seen == ["the connection's"] * 4
+
+
+async def test_what_comes_up_in_a_send_of_ones_own_that_fails_is_next() -> None:
+    ws, outbox = make()
+    ws.open.set()
+
+    def fail(text: str) -> None:
+        ws.on_send = lambda text: None
+        outbox.offer("2", 1)
+        raise OSError("not this one")
+
+    ws.on_send = fail
+    with pytest.raises(OSError, match="not this one"):
+        await outbox.send("1")
+    outbox.offer("3", 1)
+    await settle()
+
+    assert ws.sent == ["2", "3"]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_transport_that_cancels_its_own_task_is_a_failure(*, wait: bool) -> None:
+    class Suicidal(Transport):
+        async def send_text(self, text: str) -> None:
+            if wait:
+                await asyncio.sleep(0)
+            task: Any = asyncio.current_task()
+            task.cancel()
+            await super().send_text(text)
+
+    ws: Any = Suicidal()
+    outbox = Outbox("x", ws, ws, Limits(), ws.losses.append)
+    outbox.offer("1", 1)
+    outbox.offer("2", 1)
+    await settle()
+    ws.open.set()
+    await settle()
+
+    assert [(loss.reason, loss.messages) for loss in ws.losses] == [("failed", 2)]
+    assert ws.sent == [(1011, "")]
+
+
+async def test_a_task_that_was_cancelled_is_lent_to_nobody() -> None:
+    ws, outbox = make()
+    ws.open.set()
+    tasks = []
+
+    def cancel(text: str) -> None:
+        task: Any = asyncio.current_task()
+        tasks.append(task)
+        task.cancel()
+
+    ws.on_send = cancel
+    assert outbox.offer("1", 1)
+    ws.open.clear()
+    ws.on_send = lambda text: tasks.append(asyncio.current_task())
+    outbox.offer("2", 1)
+    await settle()
+    ws.open.set()
+    await settle()
+
+    assert ws.sent == ["1", "2"]
+    assert tasks[0] is not tasks[1]
