@@ -42,8 +42,6 @@ class ChatRoom(WebSocketResource):
             sys.stderr.write("I have had enough.\n")
             sys.stderr.flush()
             os._exit(7)
-        if message.what == "block":
-            time.sleep(60)  # noqa: ASYNC251 - that is what is wrong with it
         await self.send(Say(os.environ.get(message.what, "unset")))
 
 
@@ -56,6 +54,8 @@ class Life:
 
     async def process_shutdown(self, scope: Any, event: Any) -> None:
         await asyncio.sleep(0)
+        if os.environ.get("TEA") == "too hot":
+            time.sleep(60)  # noqa: ASYNC251 - that is what is wrong with it
         print("washed up")  # noqa: T201
 
 

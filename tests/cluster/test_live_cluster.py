@@ -145,9 +145,7 @@ async def test_an_error_of_the_test_wins_over_one_of_a_node() -> None:
 
 async def test_a_node_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ApplicationFailure, match=r"n1 does not end, and 0\.5 s have passed"):
-        async with cluster_of(1) as (one,):
-            async with one.connect("/tea") as ann:
-                await ann.send(Do("block"))
+        async with cluster_of(1, environ={"TEA": "too hot"}) as (one,):
             monkeypatch.setattr(processes, "PATIENCE", 0.5)
     assert one.pid is None
 
