@@ -31,6 +31,7 @@ ORDER = [
     "falcon_pachinko.router",
     "falcon_pachinko.manager.targets",
     "falcon_pachinko.manager.registry",
+    "falcon_pachinko.manager.sending",
     "falcon_pachinko.manager.outbox",
     "falcon_pachinko.manager.admission",
     "falcon_pachinko.manager.connection",

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import itertools
 import logging
+import operator
 import os
 import secrets
 from contextlib import suppress
@@ -31,6 +32,7 @@ from falcon_pachinko.manager.connection import ManagedConnection
 from falcon_pachinko.manager.hearing import Hearing
 from falcon_pachinko.manager.memory import MemoryBackend
 from falcon_pachinko.manager.outbox import Limits
+from falcon_pachinko.manager.outbox import offer
 from falcon_pachinko.manager.registry import Registry
 from falcon_pachinko.manager.targets import All
 from falcon_pachinko.manager.targets import Connection
@@ -63,6 +65,7 @@ _RESTART = 1012  # "service restart": the peer is to come again, and to ask for 
 _logger = logging.getLogger("falcon_pachinko")
 _hooks: set[asyncio.Task[Any]] = set()  # a loop holds its tasks by weak reference only
 _encode = msgspec.json.Encoder().encode
+_outbox = operator.attrgetter("outbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -585,9 +588,10 @@ class WebSocketConnectionManager:
         return partial(self._close, whom, order.code, order.reason)
 
     def _offer(self, whom: Target, text: str, size: int) -> int:
-        taken: int = sum(
-            [member.outbox.offer(text, size) for member in select(whom, self._registry)]
-        )
+        members = select(whom, self._registry)
+        if not members:
+            return 0
+        taken = offer(map(_outbox, members), text, size)
         self._counts["taken"] += taken
         return taken
 

@@ -5,28 +5,18 @@ transport's ``send`` is run as far as it goes without waiting, which in a server
 its buffers is to the end. Only what has to wait gets a task, which finishes that send and then
 writes what was queued meanwhile. So whoever sends to many never waits for one of them, and the
 order of a connection is the order in which it was given.
-
-The part that is run at once runs as with ``asyncio``'s eager tasks of Python 3.12: inside the
-sender's call, but in a task of its own, which ``asyncio.current_task()`` returns. What a
-transport arms in that part for later, such as ``asyncio.timeout``, is aimed at that task, and
-never at a sender that is somewhere else by then. The task is made ahead of need, and serves
-every send of one turn of the loop until one has to wait.
 """
+
+# ruff: noqa: SLF001 - a message to many goes through all of their outboxes at once
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import operator
-from asyncio import _enter_task  # these two are documented, under "Extending asyncio"
-from asyncio import _leave_task
 from collections import deque
-from contextvars import Context
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
-from typing import ClassVar
 from typing import get_args
 from typing import Literal
 from typing import NamedTuple
@@ -35,26 +25,26 @@ from typing import TYPE_CHECKING
 from falcon import WebSocketDisconnected
 
 from falcon_pachinko.inbox import close_in_time
+from falcon_pachinko.manager.sending import as_failure
+from falcon_pachinko.manager.sending import begin
+from falcon_pachinko.manager.sending import Sending
+from falcon_pachinko.manager.sending import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
     from collections.abc import Callable
     from collections.abc import Coroutine
-    from collections.abc import Generator
+    from collections.abc import Iterable
 
     from falcon_pachinko.inbox import Inbox
+    from falcon_pachinko.manager.sending import Rest
     from falcon_pachinko.protocols import WebSocketLike
 
-    _Run = Callable[..., Any]
-
-__all__ = ["Limits", "Loss", "LossReason", "Outbox", "Overflow"]
+__all__ = ["Limits", "Loss", "LossReason", "Outbox", "Overflow", "offer"]
 
 Overflow = Literal["close", "drop_oldest", "drop_newest"]
 LossReason = Literal["overflow", "stalled", "failed", "left"]
 
 _logger = logging.getLogger("falcon_pachinko")
-
-_DONE = object()
 
 # How a connection ends that takes no more messages.
 _GONE = (1006, "")  # by itself: there is nothing left to close
@@ -163,7 +153,7 @@ class Outbox:
         self._inbox = inbox
         self._limits = limits
         self._lose = lose
-        # What the writer does belongs to this connection, whoever sent the message.
+        # What was queued is sent here, whoever sent it.
         self._context = copy_context()
         self._busy = False  # something is being written
         self._current: _Item | None = None  # what the writer is writing
@@ -185,23 +175,7 @@ class Outbox:
         Returns:
             Whether it was taken.
         """
-        if self._end is not None:
-            return False
-        if self._busy:
-            return self._enqueue(_Item(text, size))
-        try:
-            rest, writer = self._begin(text)
-        except Exception as error:  # noqa: BLE001 - a transport may raise anything
-            self._current = _Item(text, size)
-            self._fail(error)
-            if self._end is not _GONE:
-                self._spawn(self._shut())
-            return False
-        if rest is None and self._queue is None and self._end is None:
-            self._busy = False
-        else:
-            self._resume(rest, writer, None if rest is None else _Item(text, size))
-        return True
+        return bool(offer((self,), text, size))
 
     async def send(self, text: str) -> None:
         """Write a message, after those that were given before, and wait until it is written.
@@ -216,17 +190,20 @@ class Outbox:
             self._waiting().append(_Item(text, 0, done))
             await done
             return
-        try:
-            rest, writer = self._begin(text)
-        except BaseException:
-            self._resume(None, None, None)
-            raise
-        if rest is None:
-            self._resume(None, None, None)
-            return
-        done = asyncio.get_running_loop().create_future()
-        self._resume(rest, writer, _Item(text, 0, done))
-        await done
+        self._busy = True
+        rest = item = None
+        with Sending() as sending:
+            try:
+                rest = sending.begin(self._ws.send_text(text))
+                if rest is not None:
+                    done = asyncio.get_running_loop().create_future()
+                    item = _Item(text, 0, done)
+            except asyncio.CancelledError as error:
+                raise as_failure(error) from error
+            finally:
+                self._resume(sending, rest, item)
+        if rest is not None:
+            await done
 
     def close(self, code: int, reason: str) -> bool:
         """Close the connection, after the messages that were given before; never wait.
@@ -260,6 +237,13 @@ class Outbox:
         if self._end is None:
             self._end = (code, "")
         self._give_up("left")
+
+    def _refuse(self, sending: Sending, item: _Item, error: Exception) -> None:
+        """Take note that a message could not even be begun."""
+        self._current = item
+        self._fail(error)
+        if self._end is not _GONE:
+            self._spawn(self._shut(), sending.hand_over())
 
     def _enqueue(self, item: _Item) -> bool:
         limits = self._limits
@@ -309,38 +293,32 @@ class Outbox:
             self.bytes -= item.size
         return item
 
-    def _begin(self, text: str) -> tuple[_Rest | None, _Writer | None]:
-        """Send as far as it goes without waiting; return the rest, if any, and who began it."""
-        self._busy = True
-        writer = _Writer.take(asyncio.get_running_loop())
-        return writer.begin(self._ws.send_text(text), self._context), writer
-
-    def _resume(self, rest: _Rest | None, writer: _Writer | None, item: _Item | None) -> None:
+    def _resume(self, sending: Sending, rest: Rest | None, item: _Item | None) -> None:
         """Leave to the writer what is left, if there is something."""
         # While a transport sends, it may come to another message for the same connection.
         if rest is not None or self._queue or self._end is not None:
             self._current = item
-            self._spawn(self._write(rest), writer)
+            self._spawn(self._write(rest), sending.hand_over())
             if rest is not None and self._writer is not None:
                 # A writer that is cancelled before its first turn never comes to it.
                 self._writer.add_done_callback(rest.close)
         else:
             self._busy = False
 
-    def _spawn(self, work: Coroutine[Any, Any, None], writer: _Writer | None = None) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], writer: Writer | None = None) -> None:
         self._busy = True
         self._shutting = self._end is not None and self._current is None and not self._queue
         if writer is None:
-            writer = _Writer.take(asyncio.get_running_loop())
-        self._writer = writer.give(work, self._context)
+            writer = Writer.take(asyncio.get_running_loop())
+        self._writer = writer.give(work, self._context.run)
         self._writer.add_done_callback(self._check)
 
     def _check(self, writer: asyncio.Task[None]) -> None:
         if writer is self._writer and self._end is None:
-            self._fail(RuntimeError("The transport has cancelled the task that was sending."))
+            self._fail(as_failure(asyncio.CancelledError()))
             self._spawn(self._shut())
 
-    async def _write(self, rest: _Rest | None) -> None:
+    async def _write(self, rest: Rest | None) -> None:
         try:
             while True:
                 if rest is not None:
@@ -351,7 +329,7 @@ class Outbox:
                 self._current = item = self._next()
                 if item is None:
                     break
-                rest = _run_at_once(self._ws.send_text(item.text))
+                rest = begin(self._ws.send_text(item.text))
         except Exception as error:  # noqa: BLE001 - a transport may raise anything
             self._fail(error)
         if self._end is not None and self._end is not _GONE:
@@ -419,6 +397,75 @@ class Outbox:
         self._writer = None
 
 
+def offer(outboxes: Iterable[Outbox], text: str, size: int) -> int:
+    """Offer a message to some connections, as ``Outbox.offer`` does; never wait.
+
+    Args:
+        outboxes: Those of the connections.
+        text: The message.
+        size: How many bytes it has.
+
+    Returns:
+        How many have taken it.
+    """
+    taken = 0
+    remaining = iter(outboxes)
+    with Sending() as sending:
+        while True:
+            sweep = _Sweep(sending, text, size)
+            rest = sending.begin(sweep.over(remaining))
+            taken += sweep.taken
+            if rest is None:
+                return taken
+            # The send that has to wait takes the sweep with it.
+            sweep.waits = True
+            sweep.outbox._resume(sending, rest, _Item(text, size))
+            taken += 1
+
+
+class _Sweep:
+    """The way of one message over outboxes, to the first one that has to wait.
+
+    Attributes:
+        outbox: The one that it has come to.
+        taken: How many before that have taken the message.
+        waits: Whether that one has to wait; it is the last, then.
+    """
+
+    __slots__ = ("_sending", "_size", "_text", "outbox", "taken", "waits")
+
+    def __init__(self, sending: Sending, text: str, size: int) -> None:
+        self._sending = sending
+        self._text = text
+        self._size = size
+        self.taken = 0
+        self.waits = False
+
+    async def over(self, outboxes: Iterable[Outbox]) -> None:
+        """Offer the message to each."""
+        sending, text, size = self._sending, self._text, self._size
+        for each in outboxes:
+            if each._busy or each._end is not None:
+                self.taken += each._end is None and each._enqueue(_Item(text, size))
+                continue
+            each._busy = True
+            self.outbox = each
+            try:
+                await each._ws.send_text(text)
+            except BaseException as error:
+                if self.waits:
+                    raise
+                each._refuse(sending, _Item(text, size), as_failure(error))
+                continue
+            if self.waits:
+                return
+            self.taken += 1
+            if each._queue is None and each._end is None:
+                each._busy = False
+            else:
+                each._resume(sending, None, None)
+
+
 def _settle(item: _Item, error: Exception | None) -> None:
     """Let go on who waits for a message."""
     if item.done is None or item.done.done():
@@ -427,116 +474,3 @@ def _settle(item: _Item, error: Exception | None) -> None:
         item.done.set_result(None)
     else:
         item.done.set_exception(error)
-
-
-class _Writer:
-    """A task that is made before there is work for it.
-
-    It lives for one turn of the event loop, unless it is given work by then.
-    """
-
-    spare: ClassVar[_Writer | None] = None
-    """The last one that nothing was given to; threads may take it from each other."""
-
-    __slots__ = ("_context", "_work", "loop", "task")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._work: Coroutine[Any, Any, None] | None = None
-        self._context = Context()
-        # Not by the loop: a task factory might start it here and now. Its own context is of no
-        # use, as the work has one, and the sender's is not to be kept.
-        self.task: asyncio.Task[None] = asyncio.Task(
-            self._run(), loop=loop, name="falcon_pachinko writer", context=self._context
-        )
-
-    @classmethod
-    def take(cls, loop: asyncio.AbstractEventLoop) -> _Writer:
-        """Return one that nobody else has."""
-        spare, cls.spare = cls.spare, None
-        if spare is None or spare.loop is not loop or spare.task.done():
-            return cls(loop)
-        return spare
-
-    def begin(self, work: Awaitable[None], context: Context) -> _Rest | None:
-        """Run something in this task, inside whatever runs now, as far as it goes at once.
-
-        Returns:
-            The rest, which this task is to be given; None: there is none, and others may have
-            the task.
-        """
-        loop, rest = self.loop, None
-        sender = asyncio.current_task(loop)
-        if sender is not None:
-            _leave_task(loop, sender)
-        _enter_task(loop, self.task)
-        try:
-            rest = context.run(_run_at_once, work)
-        finally:
-            _leave_task(loop, self.task)
-            if sender is not None:
-                _enter_task(loop, sender)
-            if rest is None and not self.task.cancelling():
-                _Writer.spare = self
-        return rest
-
-    def give(self, work: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None]:
-        """Give it work, to be done in a context; return the task."""
-        self._work, self._context = work, context
-        # A task that is cancelled before its first turn never comes to it.
-        self.task.add_done_callback(lambda _: work.close())
-        return self.task
-
-    async def _run(self) -> None:
-        if _Writer.spare is self:
-            _Writer.spare = None
-        if self._work is not None:
-            rest = _run_at_once(self._work, self._context.run)
-            if rest is not None:
-                await rest
-
-
-class _Rest:
-    """What is left to do of something that was begun, as an awaitable.
-
-    Args:
-        iterator: What does it.
-        first: What that waits for.
-        run: Runs each step.
-    """
-
-    __slots__ = ("_first", "_iterator", "_run")
-
-    def __init__(self, iterator: Generator[Any, Any, Any], first: Any, run: _Run) -> None:
-        self._iterator = iterator
-        self._first = first
-        self._run = run
-
-    def close(self, _: object) -> None:
-        """Give it up; does nothing if it was done."""
-        self._iterator.close()
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        iterator = self._iterator
-        step = self._first
-        while True:
-            try:
-                yield step
-            except GeneratorExit:
-                self._run(iterator.close)
-                raise
-            except BaseException as error:  # noqa: BLE001 - handed on, as by `yield from`
-                go_on: Callable[[], Any] = partial(iterator.throw, error)
-            else:
-                go_on = partial(next, iterator)
-            try:
-                step = self._run(go_on)
-            except StopIteration:
-                return
-
-
-def _run_at_once(work: Awaitable[None], run: _Run = operator.call) -> _Rest | None:
-    """Run something as far as it goes without waiting."""
-    iterator: Any = work.__await__()
-    first = run(next, iterator, _DONE)
-    return None if first is _DONE else _Rest(iterator, first, run)

@@ -15,6 +15,7 @@ from falcon_pachinko import Room
 from falcon_pachinko import User
 from falcon_pachinko import WebSocketConnectionManager
 from falcon_pachinko.manager.outbox import Limits
+from falcon_pachinko.manager.outbox import offer
 from falcon_pachinko.manager.outbox import Outbox
 from pytest_pachinko import Closed
 from pytest_pachinko import Failure
@@ -590,25 +591,95 @@ async def test_a_send_that_comes_up_in_a_send_has_a_task_of_its_own() -> None:
     assert outer.sent == ["1"]
 
 
-async def test_what_a_transport_does_later_is_in_the_context_of_the_connection() -> None:
-    whose: ContextVar[str] = ContextVar("whose", default="the connection's")
-    seen = []
+class Curious(Transport):
+    """A transport that notes a context variable, and changes it while it sends."""
 
-    class Curious(Transport):
-        async def send_text(self, text: str) -> None:
-            seen.append(whose.get())
-            await super().send_text(text)
-            seen.append(whose.get())
+    whose: ContextVar[str] = ContextVar("whose", default="nobody's")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    async def send_text(self, text: str) -> None:
+        self.seen.append(self.whose.get())
+        token = self.whose.set(f"{self.seen[-1]}, being sent")
+        await super().send_text(text)
+        self.seen.append(self.whose.get())
+        self.whose.reset(token)
+
+
+async def test_what_is_sent_at_once_is_in_the_context_of_its_sender_and_what_waited_is_not() -> (
+    None
+):
     ws: Any = Curious()
     outbox = Outbox("x", ws, ws, Limits(), ws.losses.append)
-    whose.set("the sender's")
+    ws.whose.set("the sender's")
     outbox.offer("1", 1)
     outbox.offer("2", 1)
     ws.open.set()
     await settle()
 
-    assert seen == ["the connection's"] * 4
+    assert ws.seen == [
+        "the sender's",
+        "the sender's, being sent",
+        "nobody's",
+        "nobody's, being sent",
+    ]
+    assert ws.whose.get() == "the sender's"
+
+
+async def test_sends_that_wait_have_a_context_each() -> None:
+    transports: Any = [Curious() for _ in range(3)]
+    boxes = [Outbox("x", ws, ws, Limits(), ws.losses.append) for ws in transports]
+
+    assert offer(boxes, "1", 1) == 3
+    for ws in transports:
+        ws.open.set()
+    await settle()
+
+    assert [ws.seen for ws in transports] == [["nobody's", "nobody's, being sent"]] * 3
+
+
+class Cancelled(Transport):
+    """A transport that waits for something that was cancelled long ago."""
+
+    async def send_text(self, text: str) -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+
+async def test_a_cancelled_transport_harms_nobody_else() -> None:
+    transports: Any = [Transport(), Cancelled(), Transport()]
+    for ws in transports:
+        ws.open.set()
+    boxes = [Outbox("x", ws, ws, Limits(), ws.losses.append) for ws in transports]
+
+    assert offer(boxes, "1", 1) == 2
+    await settle()
+    assert [ws.sent for ws in transports] == [["1"], [(1011, "")], ["1"]]
+
+
+async def test_a_cancelled_transport_is_an_error_for_who_sends_to_its_own() -> None:
+    ws: Any = Cancelled()
+    outbox = Outbox("x", ws, ws, Limits(), ws.losses.append)
+
+    with pytest.raises(RuntimeError, match="The transport was cancelled while it sent"):
+        await outbox.send("1")
+
+
+async def test_what_ends_the_process_is_for_nobody_to_catch() -> None:
+    ws, outbox = make()
+    task = asyncio.current_task()
+
+    def interrupt(text: str) -> None:
+        raise KeyboardInterrupt
+
+    ws.on_send = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        outbox.offer("1", 1)
+
+    assert asyncio.current_task() is task
 
 
 async def test_what_comes_up_in_a_send_of_ones_own_that_fails_is_next() -> None:
