@@ -35,6 +35,7 @@ GROUPS = (
     "play",
     "broadcast",
     "stalled",
+    "blocked",
     "asyncapi",
 )
 

@@ -110,6 +110,23 @@ async def _latency(count: int, *, stalled: bool) -> float:
     return statistics.median(times)
 
 
+async def _blocked(count: int, sends: int, *, stalled: bool) -> float:
+    """Return the longest time that a sender has waited for one of many sends."""
+    manager, peers, _ = await _managed(count)
+    await manager.start()
+    if stalled:
+        peers[0].stalled = asyncio.Event()
+    longest = 0.0
+    for _ in range(sends):
+        with Stopwatch() as watch:
+            await manager.send(All(), _MESSAGE)
+        longest = max(longest, watch.seconds)
+        await asyncio.sleep(0)
+    for member in manager.connections():
+        await member._end(1000)
+    return longest
+
+
 def groups(*, quick: bool) -> dict[str, Group]:
     """Return the groups about sending to many."""
     many, some = (100, 100) if quick else (10_000, 1_000)
@@ -138,5 +155,15 @@ def groups(*, quick: bool) -> dict[str, Group]:
             none,
             higher_is_better=False,
             targets={"one stalls": "<= 1.20"},
+        ),
+        "blocked": Group(
+            "blocked",
+            f"the longest of {some} sends to {some} connections: the sender's time",
+            {
+                none: case(lambda: _blocked(some, some, stalled=False)),
+                "one stalls": case(lambda: _blocked(some, some, stalled=True)),
+            },
+            none,
+            higher_is_better=False,
         ),
     }
