@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 from collections import deque
+from contextvars import Context
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from falcon_pachinko.inbox import Inbox
     from falcon_pachinko.manager.sending import Rest
+    from falcon_pachinko.manager.sending import Run
     from falcon_pachinko.protocols import WebSocketLike
 
 __all__ = ["Limits", "Loss", "LossReason", "Outbox", "Overflow", "offer"]
@@ -124,7 +127,6 @@ class Outbox:
 
     __slots__ = (
         "_busy",
-        "_context",
         "_current",
         "_end",
         "_id",
@@ -132,6 +134,7 @@ class Outbox:
         "_limits",
         "_lose",
         "_queue",
+        "_run",
         "_shutting",
         "_told",
         "_writer",
@@ -153,8 +156,9 @@ class Outbox:
         self._inbox = inbox
         self._limits = limits
         self._lose = lose
-        # What was queued is sent here, whoever sent it.
-        self._context = copy_context()
+        # What is sent belongs to this connection, whoever sends it. That of most servers is empty.
+        context = copy_context()
+        self._run: Run | None = context.run if context else None
         self._busy = False  # something is being written
         self._current: _Item | None = None  # what the writer is writing
         self._queue: deque[_Item] | None = None
@@ -194,7 +198,9 @@ class Outbox:
         rest = item = None
         with Sending() as sending:
             try:
-                rest = sending.begin(self._ws.send_text(text))
+                work = self._ws.send_text(text)
+                # The writer, too, runs in the context of the connection if it has one.
+                rest = self._run(begin, work) if self._run else begin(work, Context().run)
                 if rest is not None:
                     done = asyncio.get_running_loop().create_future()
                     item = _Item(text, 0, done)
@@ -310,7 +316,7 @@ class Outbox:
         self._shutting = self._end is not None and self._current is None and not self._queue
         if writer is None:
             writer = Writer.take(asyncio.get_running_loop())
-        self._writer = writer.give(work, self._context.run)
+        self._writer = writer.give(work, self._run or operator.call)
         self._writer.add_done_callback(self._check)
 
     def _check(self, writer: asyncio.Task[None]) -> None:
@@ -413,7 +419,7 @@ def offer(outboxes: Iterable[Outbox], text: str, size: int) -> int:
     with Sending() as sending:
         while True:
             sweep = _Sweep(sending, text, size)
-            rest = sending.begin(sweep.over(remaining))
+            rest = begin(sweep.over(remaining), Context().run)
             taken += sweep.taken
             if rest is None:
                 return taken
@@ -450,8 +456,12 @@ class _Sweep:
                 continue
             each._busy = True
             self.outbox = each
+            rest = None
             try:
-                await each._ws.send_text(text)
+                if each._run is None:
+                    await each._ws.send_text(text)
+                else:
+                    rest = each._run(begin, each._ws.send_text(text))
             except BaseException as error:
                 if self.waits:
                     raise
@@ -460,7 +470,9 @@ class _Sweep:
             if self.waits:
                 return
             self.taken += 1
-            if each._queue is None and each._end is None:
+            if rest is not None:
+                each._resume(sending, rest, _Item(text, size))
+            elif each._queue is None and each._end is None:
                 each._busy = False
             else:
                 each._resume(sending, None, None)

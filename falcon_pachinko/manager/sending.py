@@ -1,9 +1,9 @@
 """What may have to wait, begun at once and outside of any task that the caller has.
 
 It runs as with ``asyncio``'s eager tasks of Python 3.12: inside the caller's call, as far as it
-goes, but in a task of its own, which ``asyncio.current_task()`` returns, and in a context of its
-own, a copy of the caller's. What it arms for later, such as ``asyncio.timeout``, is aimed at that
-task, and never at a caller that is somewhere else by then.
+goes, but in a task of its own, which ``asyncio.current_task()`` returns. What it arms for later,
+such as ``asyncio.timeout``, is aimed at that task, and never at a caller that is somewhere else by
+then.
 
 Unlike an eager task, this one is made ahead of need. It serves everything that is begun in one
 turn of the event loop, until something has to wait, and goes with that.
@@ -16,7 +16,6 @@ import operator
 from asyncio import _enter_task  # these two are documented, under "Extending asyncio"
 from asyncio import _leave_task
 from contextvars import Context
-from contextvars import copy_context
 from functools import partial
 from typing import Any
 from typing import ClassVar
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., Any]
 
-__all__ = ["Rest", "Sending", "Writer", "as_failure", "begin"]
+__all__ = ["Rest", "Run", "Sending", "Writer", "as_failure", "begin"]
 
 _DONE = object()
 
@@ -60,10 +59,6 @@ class Sending:
         if self._sender is not None:
             _enter_task(self._loop, self._sender)
         self._writer.put_back()
-
-    def begin(self, work: Awaitable[None]) -> Rest | None:
-        """Do something as far as it goes without waiting; return the rest, if there is one."""
-        return begin(work, copy_context().run)
 
     def hand_over(self) -> Writer:
         """Return the one that has begun the last send, and go on with another."""

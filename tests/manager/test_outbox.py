@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from contextvars import ContextVar
 from typing import Any
 
@@ -608,36 +609,61 @@ class Curious(Transport):
         self.whose.reset(token)
 
 
-async def test_what_is_sent_at_once_is_in_the_context_of_its_sender_and_what_waited_is_not() -> (
-    None
-):
+@pytest.mark.parametrize("own", [False, True])
+async def test_what_is_sent_is_in_the_context_of_the_connection_whoever_sends_it(
+    *, own: bool
+) -> None:
     ws: Any = Curious()
+    token = ws.whose.set("the connection's")
     outbox = Outbox("x", ws, ws, Limits(), ws.losses.append)
     ws.whose.set("the sender's")
-    outbox.offer("1", 1)
+    first = asyncio.create_task(outbox.send("1")) if own else outbox.offer("1", 1)
+    await settle()
     outbox.offer("2", 1)
     ws.open.set()
     await settle()
 
-    assert ws.seen == [
-        "the sender's",
-        "the sender's, being sent",
-        "nobody's",
-        "nobody's, being sent",
-    ]
+    assert first is True or (own and first.done())
+    assert ws.seen == ["the connection's", "the connection's, being sent"] * 2
     assert ws.whose.get() == "the sender's"
+    ws.whose.reset(token)
 
 
-async def test_sends_that_wait_have_a_context_each() -> None:
+@pytest.mark.parametrize("own", [False, True])
+async def test_sends_that_wait_have_a_context_each(*, own: bool) -> None:
     transports: Any = [Curious() for _ in range(3)]
-    boxes = [Outbox("x", ws, ws, Limits(), ws.losses.append) for ws in transports]
-
-    assert offer(boxes, "1", 1) == 3
+    boxes = [Context().run(Outbox, "x", ws, ws, Limits(), ws.losses.append) for ws in transports]
+    if own:
+        sending = [asyncio.create_task(box.send("1")) for box in boxes]
+    else:
+        sending = []
+        assert offer(boxes, "1", 1) == 3
+    await settle()
     for ws in transports:
         ws.open.set()
     await settle()
 
     assert [ws.seen for ws in transports] == [["nobody's", "nobody's, being sent"]] * 3
+    assert all(task.done() for task in sending)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_transport_that_fails_harms_nobody_else_with_or_without_a_context(
+    *, late: bool
+) -> None:
+    transports: Any = [Transport() for _ in range(3)]
+    for ws in transports:
+        if not late:
+            ws.open.set()
+    transports[1].error = OSError("broken")
+    boxes = [Context().run(Outbox, "x", ws, ws, Limits(), ws.losses.append) for ws in transports]
+    offer(boxes, "1", 1)
+    await settle()
+    for ws in transports:
+        ws.open.set()
+    await settle()
+
+    assert [ws.sent for ws in transports] == [["1"], [(1011, "")], ["1"]]
 
 
 class Cancelled(Transport):
