@@ -41,6 +41,7 @@ from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.trace.event import Request
 from pytest_pachinko.trace.event import UNDECODABLE
 from pytest_pachinko.trace.explain import describe
+from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.record import Trace
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from pytest_pachinko.trace.event import TraceEvent
 
 __all__ = [
+    "ARROWS",
     "Judge",
     "Judgement",
     "Part",
@@ -68,6 +70,8 @@ __all__ = [
 ]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
+
+ARROWS = {"to_app": "→", "from_app": "←"}
 
 _MOST = 5
 """How many violations a report describes."""
@@ -297,42 +301,28 @@ class Judge:
         if schema is None:
             return []
         schemas = self.document.schemas
-        names = schemas.properties(schema)
+        fields = schemas.fields(schema)
         if headers:
             # Of headers there are more than anybody describes, and case does not matter.
-            value: dict[str, Any] = {
-                name: self._converted((*schema, "properties", name), given[name.lower()])
-                for name in names
-                if name.lower() in given
-            }
-        else:
-            value = {
-                name: self._converted((*schema, "properties", name), texts)
-                if name in names
-                else texts[0]
-                for name, texts in given.items()
-            }
+            given = {name: given[name.lower()] for name in fields if name.lower() in given}
+        value = {
+            name: self._converted(fields.get(name, ()), texts) for name, texts in given.items()
+        }
         what = "header" if headers else "query"
         return [
             f"{what} {_path(misfit.place)}: {misfit.message} ({schemas.source(schema, misfit)})"
             for misfit in schemas.misfits(schema, value)
+            if not (headers and _is_extra(misfit))
         ]
 
-    def _converted(self, schema: Place, texts: list[str]) -> Any:
-        """Return what is text in a URL or a header as what its schema is about."""
-        schema, _ = self.document.schemas.find(schema)
-        kinds = self.document.schemas.kinds(schema)
-        if "array" in kinds:
-            items = (*schema, "items")
-            typed = self.document.schemas.has(items)
-            return [self._converted(items, [text]) if typed else text for text in texts]
-        text = texts[-1]
-        if kinds and "string" not in kinds:
-            try:
-                return msgspec.json.decode(text)
-            except UNDECODABLE:
-                return text
-        return text
+    def _converted(self, schemas: Iterable[Place], texts: list[str]) -> Any:
+        """Return what is text in a URL or a header as what fits its schemas, or comes closest."""
+        values = [_json(text) for text in texts]
+        tries = [texts[-1], values[-1], texts, values]
+        find = self.document.schemas.misfits
+        return min(
+            tries, key=lambda value: _distance([m for each in schemas for m in find(each, value)])
+        )
 
     # Frames.
 
@@ -358,9 +348,15 @@ class Judge:
     def _found(
         self, channels: Iterable[Channel], direction: Direction, event: TraceEvent
     ) -> _Fit | list[_Fit]:
+        pairs = ((channel, channel.messages(direction).values()) for channel in channels)
+        return self._best(pairs, event)
+
+    def _best(
+        self, messages: Iterable[tuple[Channel, Iterable[Message]]], event: TraceEvent
+    ) -> _Fit | list[_Fit]:
         fits = []
-        for channel in channels:
-            for message in channel.messages(direction).values():
+        for channel, known in messages:
+            for message in known:
                 fit = self._compared(channel, message, event)
                 if not fit.reasons:
                     return fit
@@ -427,7 +423,7 @@ class Judge:
             lines += [f"  {reason}" for reason in best.reasons[:_MISFITS]]
             if len(best.reasons) > _MISFITS:
                 lines.append(f"  … and {len(best.reasons) - _MISFITS} more")
-            what = f"no {best.message.key}: {best.reasons[0].partition(' (#')[0]}"
+            what = f"not {best.message.key!r}: {best.reasons[0].partition(' (#')[0]}"
         other: Direction = "from_app" if direction == "to_app" else "to_app"
         turned = self._found(channels, other, event)
         if isinstance(turned, _Fit):
@@ -436,7 +432,15 @@ class Judge:
                 f"it is {turned.message.key!r}, which the application may only {action}: "
                 "is the action of its operation named from the application's side?"
             )
-            what = f"{turned.message.key}, in the wrong direction"
+            what = f"{turned.message.key!r}, in the wrong direction"
+        unused = self._best(((each, each.unused.values()) for each in channels), event)
+        if isinstance(unused, _Fit):
+            action = "receive" if direction == "to_app" else "send"
+            lines.append(
+                f"it is {unused.message.key!r} of the channel, which no operation has: add one "
+                f"with the action {action}, or add the message to one"
+            )
+            what = f"{unused.message.key!r}, which no operation has"
         return Violation(
             event.connection,
             event.index,
@@ -447,8 +451,11 @@ class Judge:
         )
 
 
-def _generality(channel: Channel) -> list[bool]:
-    return [bool(FIELD.search(part)) for part in str(channel.address).strip("/").split("/")]
+def _generality(channel: Channel) -> list[int]:
+    """Return how much each part of an address matches: itself, any part, or the rest of a path."""
+    parts = str(channel.address).strip("/").split("/")
+    fields = [FIELD.findall(part) for part in parts]
+    return [2 if not channel.rests.isdisjoint(names) else bool(names) for names in fields]
 
 
 def _by_subprotocol(
@@ -482,6 +489,18 @@ def _query(request: Request) -> dict[str, list[str]]:
     return given
 
 
+def _is_extra(misfit: Misfit) -> bool:
+    """Return whether a field is one that is not described, or is written in another case."""
+    return len(misfit.place) == 1 and misfit.schema_place[-1:] == ("additionalProperties",)
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except UNDECODABLE:
+        return text
+
+
 def _headers(request: Request, handshake: TraceEvent) -> dict[str, list[str]]:
     given: dict[str, list[str]] = {}
     for name, value in request.headers:
@@ -510,7 +529,11 @@ def report(document: Document, violations: Sequence[Violation]) -> list[str]:
         violations: What it does not allow, at least one.
     """
     names = list(dict.fromkeys(violation.connection for violation in violations))
-    lines = [f"{', '.join(names[:_MOST])}: {document.name} does not allow what was said:"]
+    # The first line is what pytest repeats in its summary.
+    lines = [
+        f"{ARROWS[violations[0].direction]} {shorten(violations[0].what)}",
+        f"{', '.join(names[:_MOST])}: {document.name} does not allow what was said:",
+    ]
     for violation in violations[:_MOST]:
         lane = f"{violation.connection} " if len(names) > 1 else ""
         head, *rest = violation.lines

@@ -9,6 +9,7 @@ from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.contract import ARROWS
 from pytest_pachinko.trace.explain import shorten
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ _MOST_STRANGE = 200
 
 _MOST_LINES = 40
 """How many lines each part of a summary has."""
-
-_ARROWS = {"to_app": "→", "from_app": "←"}
 
 Key = tuple[str, str, str]
 
@@ -108,13 +107,13 @@ def summary(document: Document, tally: Tally) -> list[str]:
     lines += _part("documented, and never seen", never)
     for direction, who in (("from_app", "the application"), ("to_app", "tests")):
         strange = [
-            f"{where}: {_ARROWS[direction]} {shorten(what)} x{times}, in {test}"
+            f"{where}: {ARROWS[direction]} {shorten(what)} x{times}, as in {test}"
             for (side, where, what), (times, test) in sorted(tally.strange.items())
             if side == direction
         ]
         lines += _part(f"seen from {who}, and not documented", strange)
     unchecked = [
-        f"{key}: {_ARROWS[direction]} {message} x{times}"
+        f"{key}: {ARROWS[direction]} {message} x{times}"
         for (key, direction, message), times in sorted(tally.unchecked.items())
     ]
     return lines + _part("seen, and the payload is nothing that can be checked", unchecked)
@@ -132,13 +131,13 @@ def _of(channel: Channel) -> Iterator[tuple[str, str]]:
     if not channel.directed:
         yield from (("↔", key) for key in channel.to_app)
         return
-    yield from ((_ARROWS["to_app"], key) for key in channel.to_app)
-    yield from ((_ARROWS["from_app"], key) for key in channel.from_app)
+    yield from ((ARROWS["to_app"], key) for key in channel.to_app)
+    yield from ((ARROWS["from_app"], key) for key in channel.from_app)
 
 
 def _is_seen(tally: Tally, channel: Channel, arrow: str, message: str) -> bool:
     return any(
         (channel.key, direction, message) in tally.seen
-        for direction, each in _ARROWS.items()
+        for direction, each in ARROWS.items()
         if arrow in (each, "↔")
     )

@@ -44,7 +44,7 @@ def configure(config: pytest.Config) -> None:
     try:
         document = load_document(path)
     except PachinkoUsageError as error:
-        raise pytest.UsageError(f"pachinko_contract: {error}") from error
+        raise pytest.UsageError(f"pachinko_contract: {error}") from None
     document = replace(document, name=option(config, "pachinko_contract"))
     config.pluginmanager.register(_Contract(config, Judge(document)), "pachinko-contract")
 
@@ -92,7 +92,8 @@ class _Contract:
 
     def _problem(self, item: pytest.Item) -> str | None:
         """Return what is not allowed and was not said before."""
-        told = item.stash[_TOLD]
+        # A test that is skipped does not come to its setup.
+        told = item.stash.setdefault(_TOLD, set())
         strict = item.stash.get(_MODE, None) == "strict"
         fresh: list[Violation] = []
         for number, judgement in self._judgements(item):

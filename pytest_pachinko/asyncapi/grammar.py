@@ -7,6 +7,7 @@ needs no knowledge of where things are.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
 
     from pytest_pachinko.asyncapi.problem import Place
 
-__all__ = ["DRAFTS", "JSON_SCHEMAS", "Node", "children", "is_reference", "walk"]
+__all__ = [
+    "DRAFTS",
+    "JSON_SCHEMAS",
+    "Node",
+    "children",
+    "draft_of",
+    "is_reference",
+    "is_schema",
+    "walk",
+]
 
 Shape = Literal["one", "map", "list"]
 Fields = dict[str, tuple[Shape, str]]
@@ -148,9 +158,27 @@ JSON_SCHEMAS = ("application/schema", "application/vnd.aai.asyncapi")
 """How a ``schemaFormat`` begins that is JSON Schema."""
 
 
+def draft_of(multi: dict[str, Any]) -> str | None:
+    """Return the version of JSON Schema of a Multi Format Schema; None if it says nothing here."""
+    name = str(multi.get("schemaFormat", JSON_SCHEMAS[0]))
+    if not name.startswith(JSON_SCHEMAS):
+        return None
+    version = re.search(r"version=([\w.-]+)", name)
+    if version is None or not name.startswith("application/schema"):
+        return "draft-07"  # as an AsyncAPI Schema Object
+    return version[1] if version[1] in DRAFTS else None
+
+
 def is_reference(value: Any) -> bool:
     """Return whether a value is a Reference Object."""
     return isinstance(value, dict) and isinstance(value.get("$ref"), str)
+
+
+def is_schema(node: Node) -> bool:
+    """Return whether an object is a JSON Schema, of those that have keywords."""
+    if node.kind not in ("schema", "anySchema") or not isinstance(node.value, dict):
+        return False
+    return node.kind == "schema" or "schema" not in node.value
 
 
 def walk(value: Any, kind: str = "document", place: Place = ()) -> Iterator[Node]:
@@ -174,7 +202,7 @@ def children(node: Node) -> Iterator[Node]:
     if kind == "anySchema":
         kind = "multiFormat" if "schema" in value else "schema"
     if kind == "multiFormat":
-        if str(value.get("schemaFormat", JSON_SCHEMAS[0])).startswith(JSON_SCHEMAS):
+        if draft_of(value) is not None:
             yield Node((*place, "schema"), "schema", value["schema"])
         return
     fields = _SCHEMA if kind == "schema" else _FIELDS.get(kind, {})

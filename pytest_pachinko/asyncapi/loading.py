@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ from pytest_pachinko.asyncapi.rules import rule_problems
 from pytest_pachinko.asyncapi.schemas import Schemas
 from pytest_pachinko.errors import InvalidDocument
 from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.trace.explain import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Container
     from collections.abc import Iterator
-    from collections.abc import Mapping
     from collections.abc import Sequence
     from os import PathLike
 
@@ -41,17 +42,22 @@ if TYPE_CHECKING:
 
 __all__ = ["load_document", "validate"]
 
+__tracebackhide__ = True  # a failure is shown in the test, not in here
+
 _MOST = 50
 """How many problems a message lists."""
+
+_ACTIONS = {"publish": "receive", "subscribe": "send"}
 
 _SUFFIXES = {".json": True, ".yaml": False, ".yml": False}
 
 
-def validate(document: Mapping[str, Any] | str | PathLike[str]) -> list[Problem]:
+def validate(document: Given) -> list[Problem]:
     """Return everything that is wrong with an AsyncAPI 3 document; nothing if it is valid.
 
     Args:
-        document: The document as data, or the path of a file of JSON or YAML.
+        document: The document as data, or the path of a file of JSON or YAML; or what
+            ``load_document`` returns, which has no errors.
 
     Returns:
         Its problems: first those of its structure and references. The other rules ask for a
@@ -60,7 +66,7 @@ def validate(document: Mapping[str, Any] | str | PathLike[str]) -> list[Problem]
     Raises:
         PachinkoUsageError: The file cannot be read, or the extra ``asyncapi`` is not installed.
     """
-    return _read(document)[1]
+    return _read(document.data if isinstance(document, Document) else document)[1]
 
 
 def load_document(document: Given) -> Document:
@@ -93,20 +99,28 @@ def _listed(name: str, errors: Sequence[Problem]) -> str:
 
 
 def _name(document: Mapping[str, Any] | str | PathLike[str]) -> str:
-    if not isinstance(document, dict):
+    if not isinstance(document, Mapping):
         return str(document)
     info = document.get("info")
-    return str(info.get("title", "a dict")) if isinstance(info, dict) else "a dict"
+    return str(info.get("title", "a dict")) if isinstance(info, Mapping) else "a dict"
 
 
 def _read(document: Any) -> tuple[Any, list[Problem]]:
     """Return a document as data, and its problems in the order of their lines."""
-    if isinstance(document, dict):
-        problems = [*_not_json(document)] or list(_problems(document))
-        return document, problems
+    if isinstance(document, Mapping):
+        if wrong := list(_not_json(document)):
+            return None, wrong
+        data = _plain(document)
+        return data, list(_problems(data))
     try:
         path = Path(document)
         raw = path.read_bytes()
+    except FileNotFoundError:
+        there = [each.name for each in path.parent.glob("*") if each.suffix in _SUFFIXES]
+        raise PachinkoUsageError(
+            f"there is no file {shorten(str(path))}{close_to(path.name, there)}\n"
+            "Hint: an AsyncAPI document is a file of JSON or YAML, or a dict"
+        ) from None
     except (OSError, TypeError, ValueError) as error:
         raise PachinkoUsageError(
             f"{document!r} is no AsyncAPI document that can be read: {error}.\n"
@@ -115,7 +129,10 @@ def _read(document: Any) -> tuple[Any, list[Problem]]:
     source = read(raw, as_json=_SUFFIXES.get(path.suffix.lower()))
     if source.data is None and source.problems:
         return None, source.problems
-    problems = source.problems or list(_problems(source.data))
+    problems = source.problems or [
+        replace(each, message=each.message + _advice(source.data, each))
+        for each in _problems(source.data)
+    ]
     return source.data, _with_lines(source, problems)
 
 
@@ -143,12 +160,61 @@ def _place(data: Any, problem: Problem) -> Place:
     return tuple(place)
 
 
+def _advice(data: Any, problem: Problem) -> str:
+    """Return what to do about a mistake that is easily made in YAML, or in version 3; or nothing."""
+    for part in _place(data, problem):
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return ""
+    if data is None and problem.place.endswith("/$ref"):
+        return "; in YAML, # begins a comment: put the reference in quotes"
+    if isinstance(data, str) and problem.message.endswith("has to be an object"):
+        return "; a reference is written $ref: '#/...'"
+    if isinstance(data, int | float) and problem.message.endswith("has to be a string"):
+        return "; put it in quotes"
+    if problem.place.endswith("/action") and data in _ACTIONS:
+        return f"; what was called {data} in version 2 is {_ACTIONS[data]} for an application"
+    return ""
+
+
 def _not_json(data: Any) -> Iterator[Problem]:
     """Say if data is none that a file could hold."""
     try:
-        json.dumps(data, allow_nan=False)
+        json.dumps(data, allow_nan=False, skipkeys=True, default=_as_dict)
     except (TypeError, ValueError, RecursionError) as error:
         yield Problem("#", f"the document holds what JSON cannot: {error}")
+        return
+    yield from _no_names(data, ())
+
+
+def _as_dict(value: Any) -> dict[Any, Any]:
+    """Return a mapping as what JSON can hold."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    return dict(value)
+
+
+def _no_names(data: Any, place: Place) -> Iterator[Problem]:
+    """Yield the keys that are no text, which JSON would make of them without a word."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            if isinstance(key, str):
+                yield from _no_names(value, (*place, key))
+            else:
+                yield Problem(pointer((*place, key)), f"the key {key!r} has to be a string")
+    elif isinstance(data, list | tuple):
+        for number, value in enumerate(data):
+            yield from _no_names(value, (*place, number))
+
+
+def _plain(data: Any) -> Any:
+    """Return data with nothing in it but what a file of JSON has."""
+    if isinstance(data, Mapping):
+        return {key: _plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    return data
 
 
 def _problems(data: Any) -> Iterator[Problem]:

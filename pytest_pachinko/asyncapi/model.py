@@ -14,6 +14,7 @@ from pytest_pachinko.asyncapi.problem import pointer
 from pytest_pachinko.asyncapi.references import follow
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from collections.abc import Iterable
     from collections.abc import Iterator
     from collections.abc import Mapping
@@ -71,12 +72,14 @@ class Channel:
         enums: The only values of parameters that have such.
         to_app: The messages that the application receives, by key.
         from_app: The messages that it sends, by key.
+        unused: Its messages that no operation has, by key, if there are operations.
         directed: Whether there are operations, which say who sends what.
         query: Where the schema of the query is, if there is one.
         headers: Where the schema of the headers is, if there is one.
         subprotocols: The subprotocols that it is spoken with; None if the document does not say.
         queries: The only values of parameters of the query that have such.
         servers: The servers that have it; empty for all of them.
+        rests: The parameters that take the rest of a path, with slashes.
     """
 
     key: str
@@ -85,12 +88,14 @@ class Channel:
     enums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     to_app: Mapping[str, Message] = field(default_factory=dict)
     from_app: Mapping[str, Message] = field(default_factory=dict)
+    unused: Mapping[str, Message] = field(default_factory=dict)
     directed: bool = True
     query: Place | None = None
     headers: Place | None = None
     subprotocols: tuple[str, ...] | None = None
     queries: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     servers: frozenset[str] = frozenset()
+    rests: frozenset[str] = frozenset()
 
     def messages(self, direction: Direction) -> Mapping[str, Message]:
         """Return what may be sent in a direction."""
@@ -216,25 +221,45 @@ def _channel(reader: _Reader, key: str, place: Place, value: Any, allowed: _Allo
         names = allowed.get((key, direction), messages)
         return {name: message for name, message in messages.items() if name in names}
 
+    to_app, from_app = of("to_app"), of("from_app")
+    unused = {
+        name: message
+        for name, message in messages.items()
+        if name not in to_app and name not in from_app
+    }
     parameters = {name: each for name, _, each in reader.items(place, value, "parameters")}
-    enums = {name: tuple(each["enum"]) for name, each in parameters.items() if each.get("enum")}
+    enums = _enums(parameters)
+    rests = frozenset(name for name, each in parameters.items() if _takes_rest(each))
     servers = {pointer(at): each for _, at, each in reader.items(place, value, "servers")}
     query = _binding(reader, place, value, "query")
     headers = _binding(reader, place, value, "headers")
     return Channel(
         key,
         value.get("address"),
-        _paths(reader, value.get("address"), enums, servers.values()),
+        _paths(reader, value.get("address"), (enums, rests), servers.values()),
         enums,
-        of("to_app"),
-        of("from_app"),
+        to_app,
+        from_app,
+        unused,
         (key, "to_app") in allowed,
         query,
         headers,
         _subprotocols(reader, place, value, headers),
         {} if query is None else dict(_constants(reader, query)),
         frozenset(servers),
+        rests,
     )
+
+
+def _enums(parameters: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the only values of the parameters, or of the variables, that have such."""
+    return {name: tuple(each["enum"]) for name, each in parameters.items() if each.get("enum")}
+
+
+def _takes_rest(parameter: Any) -> bool:
+    """Return whether a parameter is one of Falcon's path converter, which AsyncAPI cannot say."""
+    converter = parameter.get("x-converter")
+    return isinstance(converter, dict) and converter.get("name") == "path"
 
 
 def _binding(reader: _Reader, place: Place, value: Any, name: str) -> Place | None:
@@ -270,28 +295,35 @@ def _subprotocols(
 def _paths(
     reader: _Reader,
     address: str | None,
-    enums: Mapping[str, tuple[str, ...]],
+    parameters: tuple[Mapping[str, tuple[str, ...]], Container[str]],
     servers: Iterable[Any],
 ) -> tuple[re.Pattern[str], ...]:
     """Return what paths have to match: a test may be inside of what a server's path leads to."""
     if address is None:
         return ()
     on = list(servers) or [server for _, _, server in reader.items((), reader.data, "servers")]
-    prefixes = ["", *(server.get("pathname", "").rstrip("/") for server in on)]
+    prefixes = ["", *(_prefix(reader, server) for server in on)]
     path = address if address.startswith("/") else f"/{address}"
     return tuple(
-        re.compile(_matching(prefix, {}) + _matching(path, enums))
-        for prefix in dict.fromkeys(prefixes)
+        re.compile(prefix + _matching(path, *parameters)) for prefix in dict.fromkeys(prefixes)
     )
 
 
-def _matching(text: str, enums: Mapping[str, tuple[str, ...]]) -> str:
+def _prefix(reader: _Reader, server: Any) -> str:
+    variables = {name: each for name, _, each in reader.items((), server, "variables")}
+    return _matching(server.get("pathname", "").rstrip("/"), _enums(variables))
+
+
+def _matching(text: str, enums: Mapping[str, tuple[str, ...]], rests: Container[str] = ()) -> str:
+    """Return what matches the paths of an address: these are decoded, and an address need not be."""
     parts = FIELD.split(text)
     for number, part in enumerate(parts):
         if not number % 2:
-            parts[number] = re.escape(part)
+            parts[number] = re.escape(unquote(part))
         elif part in enums:
             parts[number] = f"(?:{'|'.join(map(re.escape, enums[part]))})"
+        elif part in rests:
+            parts[number] = "(?s:.*)"
         else:
             parts[number] = "[^/]+"
     return "".join(parts)

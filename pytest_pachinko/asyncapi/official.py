@@ -10,6 +10,10 @@ from importlib.resources import files
 from typing import Any
 from typing import TYPE_CHECKING
 
+from pytest_pachinko.asyncapi.grammar import draft_of
+from pytest_pachinko.asyncapi.grammar import DRAFTS
+from pytest_pachinko.asyncapi.grammar import Node
+from pytest_pachinko.asyncapi.grammar import walk
 from pytest_pachinko.asyncapi.misfits import misfits
 from pytest_pachinko.asyncapi.problem import pointer
 from pytest_pachinko.asyncapi.problem import Problem
@@ -20,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jsonschema.protocols import Validator
-
-    from pytest_pachinko.asyncapi.grammar import Node
 
 __all__ = ["VERSIONS", "structure_problems"]
 
@@ -63,6 +65,23 @@ def structure_problems(data: Any, strays: Sequence[Node] = ()) -> Iterator[Probl
         part = validator.evolve(schema={"$ref": f"{_uri(data['asyncapi'])}#/definitions/{name}"})
         for misfit in misfits(part.iter_errors(value)):
             yield Problem(pointer((*place, *misfit.place)), misfit.message)
+    for top in (Node((), "document", data), *strays):
+        yield from _other_drafts(top)
+
+
+def _other_drafts(top: Node) -> Iterator[Problem]:
+    """Yield where schemas are not built as their version of JSON Schema says, if it is another."""
+    import jsonschema
+
+    for place, kind, value in walk(top.value, top.kind, top.place):
+        if kind != "anySchema" or not isinstance(value, dict) or "schema" not in value:
+            continue
+        draft = draft_of(value)
+        if draft in (None, "draft-07"):
+            continue  # the official schema looks at draft-07 itself
+        make: Any = getattr(jsonschema, DRAFTS[str(draft)])
+        for misfit in misfits(make(make.META_SCHEMA).iter_errors(value["schema"])):
+            yield Problem(pointer((*place, "schema", *misfit.place)), misfit.message)
 
 
 @lru_cache(maxsize=len(VERSIONS))

@@ -56,7 +56,13 @@ def listed(names: Iterable[object]) -> str:
     return ", ".join(shown[:_MOST_NAMES] + more) or "nothing"
 
 
-def close_to(name: object, names: Iterable[object]) -> str:
-    """Return a hint at a name that somebody may have meant; empty if there is none."""
-    close = get_close_matches(str(name), [str(each) for each in names], 1)
+def close_to(name: object, names: Iterable[object], *, ratio: float = 0.6) -> str:
+    """Return a hint at a name that somebody may have meant; empty if there is none.
+
+    Args:
+        name: What is there.
+        names: What may have been meant.
+        ratio: How close it has to be, up to 1 for the same.
+    """
+    close = get_close_matches(str(name), [str(each) for each in names], 1, ratio)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -27,6 +27,9 @@ __all__ = ["Source", "line_of", "looks_like_json", "read"]
 _MOST_VALUES = 1_000_000
 """How many values a document has, at most, when its aliases are written out."""
 
+_DEEPEST = 400
+"""How deeply the values of a document are nested, at most."""
+
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _PLAIN_TAGS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "str")}
@@ -161,8 +164,16 @@ def _composed(text: str) -> Any:
     """Return the root node of a text, or None for an empty one."""
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        # libyaml composes by recursion that nothing limits: too deep a text would end the process.
+        depth = 0
+        for event in yaml.parse(text, loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise RecursionError
+        return yaml.compose(text, loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = ": ".join(filter(None, (error.context, error.problem)))

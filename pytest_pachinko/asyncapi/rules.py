@@ -12,6 +12,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from pytest_pachinko.asyncapi.grammar import is_schema
 from pytest_pachinko.asyncapi.model import channels_of
 from pytest_pachinko.asyncapi.model import distinguishable
 from pytest_pachinko.asyncapi.model import FIELD
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_pachinko.asyncapi.grammar import Node
+    from pytest_pachinko.asyncapi.model import Channel
     from pytest_pachinko.asyncapi.problem import Place
     from pytest_pachinko.asyncapi.references import Survey
     from pytest_pachinko.asyncapi.schemas import Schemas
@@ -279,10 +281,7 @@ def _schema_examples(document: _Document) -> Iterator[Problem]:
 
 
 def _schemas(document: _Document) -> Iterator[Node]:
-    for node in (*document.of("schema"), *document.of("anySchema")):
-        is_multi = node.kind == "anySchema" and "schema" in (node.value or ())
-        if isinstance(node.value, dict) and not is_multi:
-            yield node
+    return filter(is_schema, (*document.of("schema"), *document.of("anySchema")))
 
 
 _NEWER = {
@@ -333,6 +332,70 @@ def _keywords(document: _Document) -> Iterator[Problem]:
                         f"{name!r} is required, and not allowed: it is not in properties"
                         f"{close_to(name, value['properties'])}",
                     )
+
+
+_KEYWORDS = frozenset(
+    # Of the versions from draft-04 on, and of AsyncAPI; "not" and "if" are close to other words.
+    (
+        *("$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id"),
+        *("$recursiveAnchor", "$recursiveRef", "$ref", "$schema", "$vocabulary"),
+        *("additionalItems", "additionalProperties", "allOf", "anyOf", "const", "contains"),
+        *("contentEncoding", "contentMediaType", "contentSchema", "default", "definitions"),
+        *("dependencies", "dependentRequired", "dependentSchemas", "deprecated", "description"),
+        *("discriminator", "else", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum"),
+        *("externalDocs", "format", "id", "items", "maxContains", "maxItems", "maxLength"),
+        *("maxProperties", "maximum", "minContains", "minItems", "minLength", "minProperties"),
+        *("minimum", "multipleOf", "oneOf", "pattern", "patternProperties", "prefixItems"),
+        *("properties", "propertyNames", "readOnly", "required", "then", "title", "type"),
+        *("unevaluatedItems", "unevaluatedProperties", "uniqueItems", "writeOnly"),
+    )
+)
+
+_CLOSE = 0.85
+"""How close a word is to what was surely meant: "typ" is to "type", and "unit" to nothing."""
+
+
+def _misspelled(document: _Document) -> Iterator[Problem]:
+    """Schemas have no keyword that looks like one, and says nothing."""
+    for place, _, value in _schemas(document):
+        for name in value:
+            if name in _KEYWORDS or name.startswith("x-"):
+                continue
+            hint = close_to(name, sorted(_KEYWORDS), ratio=_CLOSE)
+            if name == "nullable" and value[name] is True:
+                hint = ", but of OpenAPI: write type: [..., 'null']"
+            if hint:
+                message = f"{name!r} is no keyword of JSON Schema, and means nothing{hint}"
+                yield Problem(pointer((*place, name)), message, "warning")
+        required = value.get("required", [])
+        properties = value.get("properties", {})
+        if value.get("additionalProperties") is False:
+            continue  # then it is an error
+        for number, name in enumerate(required):
+            # What is required itself is meant to be another one.
+            others = [each for each in properties if each not in required]
+            hint = close_to(name, others, ratio=_CLOSE) if name not in properties else ""
+            if hint:
+                message = f"{name!r} is required, and is not in properties{hint}"
+                yield Problem(pointer((*place, "required", number)), message, "warning")
+
+
+def _unused(document: _Document) -> Iterator[Problem]:
+    """Operations say of all messages who sends them."""
+    channels = channels_of(document.data, document.schemas)
+    if not document.data.get("operations") and any(channel.to_app for channel in channels):
+        message = (
+            "there are no operations, and so nobody knows who sends which message: add some, with "
+            "the action receive for what the application receives, and send for what it sends"
+        )
+        yield Problem(pointer(("operations",)), message, "warning")
+    for channel in channels:
+        for key in channel.unused:
+            message = (
+                f"no operation has the message {key!r}, and other messages of this channel have "
+                "one: add it to one, or remove it"
+            )
+            yield Problem(pointer(("channels", channel.key, "messages", key)), message, "warning")
 
 
 def _patterns(document: _Document) -> Iterator[Problem]:
@@ -398,21 +461,21 @@ def _discriminators(document: _Document) -> Iterator[Problem]:
         if name is None:
             continue
         variants = [
-            document.target((*place, key, number), each)
+            document.target((*place, key, number), each)[0]
             for key in ("oneOf", "anyOf")
             for number, each in enumerate(value.get(key, ()))
         ]
-        owners = [] if _declares(value, name) else variants or [(place, value)]
-        for at, each in owners:
-            if not _declares(each, name):
+        owners = [] if _declares(document, place, name) else variants or [place]
+        for at in owners:
+            if not _declares(document, at, name):
                 yield Problem(
                     pointer((*place, "discriminator")),
                     f"{name!r} tells the alternatives apart, and {pointer(at)} does not have it in "
                     "both properties and required: add it there",
                 )
         taken: dict[Any, Place] = {}
-        for at, each in variants:
-            for constant in _constants_of(document, at, each, name):
+        for at in variants:
+            for constant in _constants_of(document, at, name):
                 if constant in taken:
                     yield Problem(
                         pointer((*place, "discriminator")),
@@ -422,40 +485,56 @@ def _discriminators(document: _Document) -> Iterator[Problem]:
                 taken[constant] = at
 
 
-def _declares(schema: Any, name: str) -> bool:
-    return (
-        isinstance(schema, dict)
-        and name in schema.get("properties", {})
-        and name in schema.get("required", ())
+def _declares(document: _Document, place: Place, name: str) -> bool:
+    """Return whether a schema, with what it is made of, has a property and requires it."""
+    parts = [part for _, part in document.schemas.parts(place, "allOf")]
+    return all(
+        any(name in part.get(key, ()) for part in parts) for key in ("properties", "required")
     )
 
 
-def _constants_of(document: _Document, place: Place, schema: Any, name: str) -> list[Any]:
-    if not _declares(schema, name):
-        return []
-    at = (*place, "properties", name)
-    _, field = document.target(at, schema["properties"][name])
-    if not isinstance(field, dict):
-        return []
-    constants = [field["const"]] if "const" in field else field.get("enum", [])
-    return [each for each in constants if isinstance(each, str | int)]
+def _constants_of(document: _Document, place: Place, name: str) -> list[Any]:
+    """Return the values that a property may have, by the first part of a schema that says so."""
+    for at, part in document.schemas.parts(place, "allOf"):
+        if name in part.get("properties", ()):
+            _, field = document.target((*at, "properties", name), part["properties"][name])
+            field = field if isinstance(field, dict) else {}
+            constants = [field["const"]] if "const" in field else field.get("enum", [])
+            if constants:
+                return [each for each in constants if isinstance(each, str | int)]
+    return []
 
 
 def _names(document: _Document) -> Iterator[Problem]:
-    """Messages of a channel have names of their own, and operations have ids of their own."""
+    """Messages of a channel that go in one direction have names of their own."""
+    channels = {}
+    for channel in channels_of(document.data, document.schemas):
+        own = document.data["channels"][channel.key]
+        at, _ = document.target(("channels", channel.key), own)
+        channels[at] = channel
     for place, _, value in document.of("channel"):
-        names: dict[str, str] = {}
+        names: dict[tuple[str, str], str] = {}
         for key, each in value.get("messages", {}).items():
             at = (*place, "messages", key)
             _, message = document.target(at, each)
-            name = message.get("name")
-            if name is not None and name in names:
+            if (name := message.get("name")) is None:
+                continue
+            ways = _ways(channels.get(place), key)
+            other = next((names[way, name] for way in ways if (way, name) in names), None)
+            if other is not None:
                 yield Problem(
                     pointer(at),
-                    f"the messages {names[name]!r} and {key!r} of this channel are both called "
+                    f"the messages {other!r} and {key!r} of this channel are both called "
                     f"{name!r}: give one of them another name, or remove it",
                 )
-            names[name] = key
+            names |= {(way, name): key for way in ways}
+
+
+def _ways(channel: Channel | None, key: str) -> list[str]:
+    """Return in which directions a message of a channel goes: both if nobody says."""
+    if channel is None or key in channel.unused:
+        return ["to_app", "from_app"]
+    return [way for way in ("to_app", "from_app") if key in channel.messages(way)]
 
 
 def _tags(document: _Document) -> Iterator[Problem]:
@@ -568,6 +647,8 @@ _RULES: tuple[Callable[[_Document], Iterator[Problem]], ...] = (
     _examples,
     _schema_examples,
     _keywords,
+    _misspelled,
+    _unused,
     _patterns,
     _discriminators,
     _names,

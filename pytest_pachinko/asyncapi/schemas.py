@@ -11,16 +11,21 @@ from typing import Any
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from pytest_pachinko.asyncapi.grammar import draft_of
 from pytest_pachinko.asyncapi.grammar import DRAFTS
 from pytest_pachinko.asyncapi.grammar import is_reference
-from pytest_pachinko.asyncapi.grammar import JSON_SCHEMAS
+from pytest_pachinko.asyncapi.grammar import is_schema
+from pytest_pachinko.asyncapi.grammar import walk
 from pytest_pachinko.asyncapi.misfits import Misfit
 from pytest_pachinko.asyncapi.misfits import misfits
 from pytest_pachinko.asyncapi.problem import pointer
 from pytest_pachinko.asyncapi.references import follow
+from pytest_pachinko.asyncapi.references import survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from jsonschema import FormatChecker
     from jsonschema.protocols import Validator
@@ -61,14 +66,8 @@ class Schemas:
         place, value = found
         if not isinstance(value, dict) or "schema" not in value:
             return place, "draft-07"
-        name = str(value.get("schemaFormat", JSON_SCHEMAS[0]))
-        if not name.startswith(JSON_SCHEMAS):
-            return place, None
-        version = re.search(r"version=([\w.-]+)", name)
-        wanted = "draft-07" if version is None else version[1]
-        if not name.startswith("application/schema"):
-            wanted = "draft-07"  # an AsyncAPI Schema Object
-        return (*place, "schema"), wanted if wanted in DRAFTS else None
+        draft = draft_of(value)
+        return (place if draft is None else (*place, "schema")), draft
 
     def is_known(self, place: Place) -> bool:
         """Return whether it can be said which values a schema allows."""
@@ -88,6 +87,8 @@ class Schemas:
             return misfits(validator.iter_errors(value))
         except RecursionError:
             return [Misfit((), "it is nested too deeply to be checked", ())]
+        except OverflowError:  # by a division, of multipleOf
+            return [Misfit((), "a number in it is too large to be checked", ())]
 
     def source(self, place: Place, misfit: Misfit) -> str:
         """Return where in the document a misfit is said to be one, as a JSON pointer."""
@@ -106,15 +107,38 @@ class Schemas:
         said = value.get("type", []) if isinstance(value, dict) else []
         return {said} if isinstance(said, str) else set(said)
 
-    def properties(self, place: Place) -> list[str]:
-        """Return the names of the properties that a schema has itself."""
-        place, _ = self.find(place)
-        return list(_at(self._data, place).get("properties", ()))
+    def parts(self, place: Place, *keywords: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+        """Iterate over a schema and what it is made of, each once.
 
-    def has(self, place: Place) -> bool:
-        """Return whether there is a schema at a place."""
-        owner, _ = self.find(place[:-1])
-        return place[-1] in _at(self._data, owner)
+        Args:
+            place: Where a schema or a reference to one is.
+            keywords: What holds its parts, such as ``allOf``.
+        """
+        seen: set[Place] = set()
+        waiting = [place]
+        while waiting:
+            place, version = self.find(waiting.pop(0))
+            value = _at(self._data, place)
+            if place in seen or version is None or not isinstance(value, dict):
+                continue
+            seen.add(place)
+            yield place, value
+            for keyword in keywords:
+                waiting += [(*place, keyword, n) for n, _ in enumerate(value.get(keyword, ()))]
+
+    def fields(self, place: Place) -> dict[str, list[Place]]:
+        """Return the properties that a schema or a part of it names, and where these are described.
+
+        Args:
+            place: Where a schema or a reference to one is.
+        """
+        found: dict[str, list[Place]] = {}
+        for at, value in self.parts(place, "allOf", "anyOf", "oneOf"):
+            for name in value.get("properties", ()):
+                found.setdefault(name, []).append((*at, "properties", name))
+            for name in value.get("required", ()):
+                found.setdefault(name, [])
+        return found
 
     def _validator(self, place: Place) -> Validator | None:
         if place not in self._validators:
@@ -130,10 +154,10 @@ class Schemas:
         from referencing.jsonschema import DRAFT7
 
         if self._registry is None:
-            document = DRAFT7.create_resource(_usable(self._data))
+            document = DRAFT7.create_resource(_usable(self._data, (), _schemas(self._data)))
             self._registry = Registry().with_resource(_URI, document)
         make: Any = getattr(jsonschema, DRAFTS[version])
-        schema = {"$ref": f"{_URI}{pointer(place).replace('%', '%25')}"}
+        schema = {"$ref": _URI + _reference(place)}
         validator: Validator = make(schema, registry=self._registry, format_checker=_formats())
         return validator
 
@@ -144,37 +168,62 @@ def _at(data: Any, place: Place) -> Any:
     return data
 
 
-def _usable(data: Any) -> Any:
-    """Return a document by which values can be checked.
+def _reference(place: Place) -> str:
+    return pointer(place).replace("%", "%25")
+
+
+def _schemas(data: Any) -> dict[Place, dict[str, Any]]:
+    """Return the schemas of a document by their place, as something by which values are checked."""
+    found = survey(data)
+    schemas = {n.place: _checkable(n.value) for n in found.nodes.values() if is_schema(n)}
+    for node in found.references:
+        if is_schema(node):
+            # From 2019-09 on there may be more beside a reference.
+            beside = {key: value for key, value in node.value.items() if key != "$ref"}
+            inside = walk(beside, "schema", node.place)
+            schemas |= {n.place: _checkable(n.value) for n in inside if is_schema(n)}
+            # The way that a reference goes may lead through others, beyond jsonschema.
+            target, _ = follow(data, node.place, node.value)
+            schemas[node.place]["$ref"] = _reference(target)
+    return schemas
+
+
+def _usable(data: Any, place: Place, schemas: Mapping[Place, dict[str, Any]]) -> Any:
+    """Return a document by whose schemas values can be checked; what is no schema is as it was."""
+    if isinstance(data, list):
+        return [_usable(value, (*place, n), schemas) for n, value in enumerate(data)]
+    if not isinstance(data, dict):
+        return data
+    kept = schemas.get(place, data)
+    return {key: _usable(value, (*place, key), schemas) for key, value in kept.items()}
+
+
+def _checkable(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the keywords of a schema by which values can be checked.
 
     Without ``$id``, by which references would mean something else than in the document, without
     patterns that Python does not understand, and without ``additionalItems`` where there are no
     others, which is beyond jsonschema.
     """
-    if isinstance(data, dict):
-        left_out = ("additionalItems",) if isinstance(data.get("items"), bool) else ()
-        return {
-            key: _usable(value)
-            for key, value in data.items()
-            if key not in left_out
-            and not (isinstance(value, str) and _is_unusable(key, value))
-            and not (isinstance(value, dict | bool) and why_no_regex(key) is not None)
-        }
-    if isinstance(data, list):
-        return [_usable(value) for value in data]
-    return data
-
-
-def _is_unusable(key: str, value: str) -> bool:
-    return key == "$id" or (key == "pattern" and why_no_regex(value) is not None)
+    kept = {key: value for key, value in schema.items() if key != "$id"}
+    if isinstance(kept.get("items"), bool):
+        kept.pop("additionalItems", None)
+    if "pattern" in kept and why_no_regex(kept["pattern"]) is not None:
+        del kept["pattern"]
+    if "patternProperties" in kept:
+        patterns = kept["patternProperties"].items()
+        kept["patternProperties"] = {p: v for p, v in patterns if why_no_regex(p) is None}
+    return kept
 
 
 def why_no_regex(pattern: str) -> str | None:
     """Return why a text is no regular expression of Python, or None if it is one."""
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         return str(error)
+    except RecursionError:
+        return "it is nested too deeply"
     return None
 
 

@@ -459,11 +459,11 @@ KINDS = [
         "has this address too",
     ),
     Kind(
-        "two messages of a channel have one name",
-        "#/components/messages/said/name",
-        "say",
-        f"{ROOM}/messages/said",
-        "both called 'say'",
+        "two messages of a channel that are sent have one name",
+        "#/channels/news/messages",
+        {"item": {"name": "one"}, "other": {"name": "one"}},
+        "#/channels/news/messages/other",
+        "messages 'item' and 'other' of this channel are both called 'one'",
     ),
     Kind("a message is a list", SAY, [], SAY, "has to be an object"),
     Kind(

@@ -63,9 +63,10 @@ def device(*frames: tuple[str, Any], **options: Any) -> Trace:
 
 
 def refused(given: Any, document: Any, **options: Any) -> list[str]:
+    """Return what the failure says below its first line, which is for summaries."""
     with pytest.raises(ContractViolated) as raised:
         assert_conforms(given, document, **options)
-    return str(raised.value).splitlines()
+    return str(raised.value).splitlines()[1:]
 
 
 def test_what_the_document_allows_conforms() -> None:
@@ -94,6 +95,14 @@ def test_a_failure_says_which_frame_and_why() -> None:
         '        $.id: "1" is a string, and has to be an integer '
         "(#/components/schemas/Said/properties/id/type)"
     )
+
+
+def test_the_first_line_of_a_failure_is_its_cause() -> None:
+    with pytest.raises(ContractViolated) as raised:
+        assert_conforms(chat(("←", SAID | {"id": "1"})), CHAT)
+
+    first, _, _ = str(raised.value).partition("\n")
+    assert first == "← not 'said': $.id: \"1\" is a string, and has to be an integer"
 
 
 def test_a_failure_has_its_violations() -> None:
@@ -139,6 +148,19 @@ def test_a_message_of_the_application_from_the_test_is_recognized() -> None:
     lines = refused(chat(("→", SAID)), CHAT)
 
     assert "it is 'said', which the application may only send" in lines[-1]
+
+
+@pytest.mark.parametrize(("arrow", "action"), [("→", "receive"), ("←", "send")])
+def test_a_message_that_no_operation_has_is_recognized(arrow: str, action: str) -> None:
+    document = good()
+    document["channels"]["room"]["messages"]["ping"] = {"payload": {"const": "ping"}}
+
+    lines = refused(trace("/rooms/tea", (arrow, '"ping"')), document)
+
+    assert lines[-1].strip() == (
+        "it is 'ping' of the channel, which no operation has: add one with the action "
+        f"{action}, or add the message to one"
+    )
 
 
 def test_violations_are_bounded() -> None:
@@ -273,6 +295,64 @@ def test_several_connections_are_told_apart() -> None:
     assert [(name, text) for name, _, _, _, text in frames] == [("ann", "x"), ("bob", "y")]
 
 
+@pytest.mark.parametrize("path", ["/f/", "/f/a", "/f/a/b", "/f/a/b/"])
+def test_a_parameter_of_the_path_converter_takes_the_rest(path: str) -> None:
+    assert_conforms(trace(path), rest())
+
+
+@pytest.mark.parametrize("path", ["/f", "/g/a"])
+def test_a_parameter_of_the_path_converter_takes_no_more_than_the_rest(path: str) -> None:
+    refused(trace(path), rest())
+
+
+@pytest.mark.parametrize("converter", ["path", {"name": "int"}])
+def test_a_parameter_of_another_converter_takes_a_part(converter: object) -> None:
+    refused(trace("/f/a/b"), rest(converter))
+
+
+def rest(converter: object = None) -> dict[str, Any]:
+    document = good()
+    document["channels"]["news"] |= {
+        "address": "/f/{rest}",
+        "parameters": {"rest": {"x-converter": converter or {"name": "path"}}},
+    }
+    return document
+
+
+def test_a_rest_is_more_general_than_parts() -> None:
+    document = rest()
+    document["channels"]["parts"] = {
+        "address": "/f/{a}/{b}",
+        "parameters": {"a": {}, "b": {}},
+        "messages": {"number": {"payload": {"type": "integer"}}},
+    }
+
+    assert_conforms(trace("/f/a/b", ("←", 5)), document)
+    refused(trace("/f/a/b/c", ("→", 5)), document)
+
+
+def test_an_address_may_be_percent_encoded() -> None:
+    document = good()
+    document["channels"]["news"]["address"] = "/caf%C3%A9"
+
+    assert_conforms(trace("/café", ("←", "x")), document)
+
+
+def versions(path: str) -> Trace:
+    return trace(f"{path}/news", ("←", "x"))
+
+
+def test_variables_in_the_path_of_a_server_have_their_values() -> None:
+    document = good()
+    server = document["servers"]["dev"]
+    server["pathname"] = "/{version}/{any}"
+    server["variables"] |= {"version": {"$ref": "#/components/serverVariables/v"}, "any": {}}
+    document["components"]["serverVariables"] = {"v": {"enum": ["v1", "v2"]}}
+
+    assert_conforms(versions("/v2/x"), document)
+    refused(versions("/v3/x"), document)
+
+
 # The subprotocol.
 
 
@@ -356,6 +436,79 @@ def test_a_list_in_a_query_may_be_of_anything() -> None:
     query["properties"]["ids"] = {"type": "array", "minItems": 2}
 
     assert_conforms(trace("/rooms/tea", query=b"ids=1&ids=b"), document)
+
+
+def asked(
+    schema: Any, *, query: bytes = b"", headers: tuple[tuple[bytes, bytes], ...] = (), **more: Any
+) -> list[str]:
+    """Hold a handshake to a document of which a query or header ``a`` has a schema."""
+    document = good()
+    binding = {"type": "object", "properties": {"a": schema}, **more}
+    document["components"]["schemas"] |= {"Int": {"type": "integer"}}
+    which = "headers" if headers else "query"
+    document["channels"]["news"]["bindings"] = {"ws": {which: binding}}
+    try:
+        assert_conforms(trace("/news", query=query, headers=headers), document)
+    except ContractViolated as error:
+        return str(error).splitlines()
+    return []
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, b"a=1", b"a=x"),
+        ({"enum": [1, 2]}, b"a=1", b"a=3"),
+        ({"enum": ["1", "2"]}, b"a=1", b"a=3"),
+        ({"const": True}, b"a=true", b"a=false"),
+        ({"allOf": [{"type": "integer"}]}, b"a=1", b"a=x"),
+        ({"$ref": "#/components/schemas/Int"}, b"a=1", b"a=x"),
+        (
+            {"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "null"}]},
+            b"a=1&a=2",
+            b"a=1&a=x",
+        ),
+        ({"type": "array", "items": {"type": "string"}}, b"a=1", None),
+        ({"type": "array", "items": {"enum": [1, "x"]}}, b"a=1&a=x", b"a=1&a=y"),
+        ({"type": "string", "maxLength": 2}, b"a=12", b"a=123"),
+        ({"type": "integer"}, b"a=x&a=1", b"a=1&a=x"),
+        ({}, b"a=1", None),
+    ],
+)
+def test_a_query_is_what_fits_its_schema(schema: Any, right: bytes, wrong: bytes | None) -> None:
+    assert asked(schema, query=right) == []
+    assert wrong is None or asked(schema, query=wrong) != []
+
+
+def test_a_number_in_a_query_that_is_wrong_is_one() -> None:
+    lines = asked({"type": "integer", "minimum": 5}, query=b"a=1")
+
+    assert "1 is less than the minimum of 5" in lines[-1]
+
+
+def test_a_query_may_be_described_by_parts() -> None:
+    parts = [{"properties": {"b": {"type": "integer"}}}, True]
+
+    assert asked({}, query=b"a=1&b=1", allOf=parts) == []
+    assert "$.b" in asked({}, query=b"a=1&b=x", allOf=parts)[-1]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"required": ["A"]},
+        {"allOf": [{"required": ["A"]}], "additionalProperties": False},
+        {"allOf": [{"properties": {"X-B": {"type": "integer"}}, "required": ["X-B"]}]},
+    ],
+)
+def test_a_header_is_there_whatever_its_case_and_wherever_it_is_described(more: Any) -> None:
+    assert asked({}, headers=((b"a", b"1"), (b"x-b", b"2")), **more) == []
+
+
+def test_a_header_that_is_described_by_a_part_is_held() -> None:
+    parts = [{"properties": {"X-B": {"type": "integer"}}}]
+
+    assert "header $.X-B" in asked({}, headers=((b"x-b", b"x"),), allOf=parts)[-1]
 
 
 def test_headers_are_held_whatever_their_case() -> None:
@@ -525,6 +678,68 @@ def test_an_id_of_a_schema_does_not_change_what_references_mean() -> None:
     lines = refused(trace("/rooms/tea", ("←", {"type": "said", "text": "x"})), document)
 
     assert "#/components/schemas/Say/properties/id/type" in lines[-1]
+
+
+@pytest.mark.parametrize("name", ["+1", "*", "(", "a(", "[x"])
+def test_a_property_whose_name_is_no_regular_expression_is_held(name: str) -> None:
+    schema = {"properties": {name: {"type": "boolean"}}}
+
+    assert only(schema, {name: True}, contentType="application/json") == []
+    (line,) = only(schema, {name: 5}, contentType="application/json")[5:]
+    assert f"$.{name}: 5 is an integer, and has to be a boolean" in line
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"$id": "x"},
+        {"pattern": "("},
+        {"items": True, "additionalItems": 1},
+        {"(": {}},
+        [{"patternProperties": {"(": {}}}],
+    ],
+)
+@pytest.mark.parametrize("keyword", ["const", "enum"])
+def test_what_a_value_has_to_be_is_no_schema(keyword: str, value: object) -> None:
+    schema = {keyword: value if keyword == "const" else [value]}
+
+    assert only(schema, value, contentType="application/json") == []
+    assert only(schema, {}, contentType="application/json") != []
+
+
+@pytest.mark.parametrize("name", ["const", "enum", "default", "examples", "properties"])
+def test_a_schema_is_one_whatever_its_message_is_called(name: str) -> None:
+    document = good()
+    schema = {"$id": "https://example.com/", "$ref": "#/components/schemas/Say/properties/id"}
+    payload = {"$id": "https://example.com/", "properties": {"id": schema}}
+    document["channels"]["news"]["messages"] = {name: {"payload": payload}}
+
+    refused(trace("/news", ("←", {"id": "x"})), document)
+
+
+def test_what_is_beside_a_reference_counts_in_a_later_json_schema() -> None:
+    schema = {
+        "$id": "https://example.com/",
+        "$ref": "#/components/schemas/Gone",
+        "properties": {"a": {"type": "integer"}, "b": {"pattern": r"\p{L}"}},
+    }
+    later = {"schemaFormat": "application/schema+json;version=2020-12", "schema": schema}
+
+    lines = only(later, {"type": "gone", "a": "x", "b": ""}, contentType="application/json")
+
+    assert [line.split()[0] for line in lines if "$." in line][1:] == ["$.a:"]
+
+
+def test_there_are_no_other_items_where_all_are_described() -> None:
+    schema = {"items": True, "additionalItems": {"type": "string"}}
+
+    assert only(schema, [1], contentType="application/json") == []
+
+
+def test_a_number_that_is_too_large_to_be_divided_does_not_fit() -> None:
+    lines = only({"multipleOf": 0.5}, "1" * 401, contentType="application/json")
+
+    assert "a number in it is too large to be checked" in lines[-1]
 
 
 def test_a_schema_in_a_version_that_is_not_known_is_not_looked_at() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -101,7 +103,71 @@ def test_a_dict_with_an_info_that_is_none_has_a_name() -> None:
         load_document({"asyncapi": "3.0.0", "info": 5})
 
 
-@pytest.mark.parametrize("given", ["nowhere.yaml", None, "\0"])
+def test_a_document_that_is_loaded_has_no_problems() -> None:
+    assert validate(load_document(good())) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "hint"), [("chat.yaml", "; did you mean 'chat.yaml'?"), ("x", "")]
+)
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, there: str, hint: str) -> None:
+    (tmp_path / there).touch()
+
+    with pytest.raises(PachinkoUsageError) as raised:
+        load_document(tmp_path / "chta.yaml")
+
+    first, _, _ = str(raised.value).partition("\n")
+    assert first.endswith(f"chta.yaml{hint}")
+
+
+ADVICE = """
+asyncapi: 3.0.0
+info: {{title: chat, version: {version}}}
+channels:
+  room:
+    address: /
+    messages: {{said: {said}}}
+operations:
+  say:
+    action: {action}
+    channel:
+      $ref: {channel}
+"""
+SOUND = {"version": "'1'", "said": "{}", "action": "send", "channel": "'#/channels/room'"}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "place", "advice"),
+    [
+        ({"channel": "#/channels/room"}, "#/operations/say/channel/$ref", "put the reference in"),
+        ({"said": "'#/x'"}, "#/channels/room/messages/said", "is written $ref: '#/...'"),
+        ({"version": "1.0"}, "#/info/version", "put it in quotes"),
+        ({"action": "publish"}, "#/operations/say/action", "is receive for an application"),
+        ({"action": "subscribe"}, "#/operations/say/action", "is send for an application"),
+    ],
+)
+def test_a_mistake_that_is_easily_made_comes_with_advice(
+    tmp_path: Path, mistake: dict[str, str], place: str, advice: str
+) -> None:
+    path = tmp_path / "asyncapi.yaml"
+    path.write_text(ADVICE.format(**SOUND | mistake))
+
+    (problem,) = validate(path)
+
+    assert problem.place == place
+    assert advice in problem.message
+
+
+def test_another_mistake_comes_without_advice(tmp_path: Path) -> None:
+    path = tmp_path / "asyncapi.yaml"
+    path.write_text(ADVICE.format(**SOUND | {"action": "shout"}))
+
+    (problem,) = validate(path)
+
+    assert problem.message == "\"shout\" is none of 'send', 'receive'"
+
+
+@pytest.mark.parametrize("given", [None, "\0"])
 def test_what_is_no_file_is_a_mistake_of_the_test(given: object) -> None:
     with pytest.raises(PachinkoUsageError, match="is no AsyncAPI document that can be read"):
         load_document(given)  # type: ignore[arg-type]
@@ -111,6 +177,50 @@ def test_data_that_is_no_json_is_refused() -> None:
     assert validate({"asyncapi": "3.0.0", "info": {1, 2}})[0].message.startswith(
         "the document holds what JSON cannot"
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ({1: {}}, "#/channels/room/1"),
+        ({"x-list": [{}, {None: 1}]}, "#/channels/room/x-list/1/None"),
+        ({(1, 2): {}}, "#/channels/room/(1, 2)"),
+    ],
+)
+def test_a_key_that_is_no_text_is_refused_with_its_place(more: Any, place: str) -> None:
+    document = good()
+    document["channels"]["room"] |= more
+
+    (problem,) = validate(document)
+
+    assert problem.place == place
+    assert "has to be a string" in problem.message
+
+
+def test_nothing_is_looked_for_below_a_key_that_is_no_text() -> None:
+    document = good()
+    document[1, 2] = {(3, 4): document}
+
+    assert [problem.place for problem in validate(document)] == ["#/(1, 2)"]
+
+
+def test_a_circle_in_data_is_refused() -> None:
+    document = good()
+    document["x-self"] = document
+
+    (problem,) = validate(document)
+
+    assert "Circular" in problem.message
+
+
+def test_a_mapping_that_is_no_dict_is_taken() -> None:
+    document = good() | {"info": MappingProxyType(good()["info"]), "x-more": ({}, ())}
+
+    loaded = load_document(MappingProxyType(document))
+
+    assert loaded.name == "chat"
+    assert loaded.data["info"] == good()["info"]
+    assert loaded.data["x-more"] == [{}, []]
 
 
 def test_a_document_that_is_nested_too_deeply_is_refused() -> None:
@@ -159,10 +269,9 @@ def test_an_empty_list_of_messages_is_a_warning() -> None:
     document = good()
     document["operations"]["onSay"]["messages"] = []
 
-    ((place, message),) = warned(document)
+    messages = dict(warned(document))
 
-    assert place == "#/operations/onSay/messages"
-    assert "no messages" in message
+    assert "no messages" in messages["#/operations/onSay/messages"]
 
 
 def test_what_is_beside_a_reference_is_a_warning() -> None:
@@ -205,7 +314,192 @@ def test_a_pattern_that_only_ecmascript_has_is_a_warning_and_is_not_checked() ->
     }
 
 
+def test_a_pattern_that_is_too_large_for_python_is_refused() -> None:
+    document = good()
+    text = document["components"]["schemas"]["Said"]["properties"]["text"]
+    text["pattern"] = "a{99999999999}"
+
+    (problem,) = validate(document)
+
+    assert "is no regular expression: the repetition number is too large" in problem.message
+
+
+def test_a_pattern_that_is_nested_too_deeply_is_refused() -> None:
+    document = good()
+    text = document["components"]["schemas"]["Said"]["properties"]["text"]
+    text["pattern"] = "(" * 5000 + ")" * 5000
+
+    (problem,) = validate(document)
+
+    assert problem.message.endswith("is no regular expression: it is nested too deeply")
+
+
+def test_a_default_that_is_too_large_to_be_divided_does_not_fit() -> None:
+    document = good()
+    said = document["components"]["schemas"]["Said"]
+    said["properties"]["text"] = {"multipleOf": 0.5, "default": 10**400}
+
+    (problem,) = validate(document)
+
+    assert problem.place == "#/components/schemas/Said/properties/text/default"
+    assert "too large to be checked" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("typ", "string", "did you mean 'type'?"),
+        ("maxlength", 5, "did you mean 'maxLength'?"),
+        ("require", [], "did you mean 'required'?"),
+        ("nullable", True, "write type: [..., 'null']"),
+    ],
+)
+def test_a_keyword_that_is_none_is_a_warning(name: str, value: object, says: str) -> None:
+    document = good()
+    document["components"]["schemas"]["Said"][name] = value
+
+    ((place, message),) = warned(document)
+
+    assert place == f"#/components/schemas/Said/{name}"
+    assert f"{name!r} is no keyword of JSON Schema, and means nothing" in message
+    assert says in message
+
+
+@pytest.mark.parametrize("name", ["x-format", "note", "unit", "color", "nullable", "example-id"])
+def test_a_word_that_is_close_to_no_keyword_is_none(name: str) -> None:
+    document = good()
+    document["components"]["schemas"]["Said"][name] = False
+
+    assert validate(document) == []
+
+
+def test_a_property_is_no_keyword() -> None:
+    document = good()
+    document["components"]["schemas"]["Said"]["properties"]["typ"] = {"const": {"typ": 1}}
+
+    assert validate(document) == []
+
+
+def test_a_required_property_that_looks_like_another_one_is_a_warning() -> None:
+    document = good()
+    document["components"]["schemas"]["Said"]["required"].append("texts")
+
+    ((place, message),) = warned(document)
+
+    assert place == "#/components/schemas/Said/required/1"
+    assert message == "'texts' is required, and is not in properties; did you mean 'text'?"
+
+
+@pytest.mark.parametrize("names", [["user"], ["text", "texts"]])
+def test_a_required_property_may_be_described_elsewhere(names: list[str]) -> None:
+    document = good()
+    document["components"]["schemas"]["Said"]["required"] += names
+
+    assert validate(document) == []
+
+
+def test_a_message_that_no_operation_has_is_a_warning() -> None:
+    document = good()
+    document["channels"]["room"]["messages"]["more"] = {}
+
+    ((place, message),) = warned(document)
+
+    assert place == "#/channels/room/messages/more"
+    assert "no operation has the message 'more'" in message
+
+
+@pytest.mark.parametrize("operations", [None, {}])
+def test_messages_without_operations_are_a_warning(operations: Any) -> None:
+    document = good()
+    del document["operations"]
+    if operations is not None:
+        document["operations"] = operations
+
+    ((place, message),) = warned(document)
+
+    assert place == "#/operations"
+    assert "nobody knows who sends which message" in message
+
+
+def test_that_there_are_no_operations_is_told_of_a_file(tmp_path: Path) -> None:
+    document = good()
+    del document["operations"]
+    path = tmp_path / "asyncapi.json"
+    path.write_text(json.dumps(document, indent=1))
+
+    (problem,) = validate(path)
+
+    assert str(problem).startswith("line 1, #/operations: warning: there are no operations")
+
+
+def test_a_channel_without_messages_needs_no_operations() -> None:
+    document = good()
+    del document["operations"]
+    for channel in document["channels"].values():
+        del channel["messages"]
+
+    assert validate(document) == []
+
+
 # What is allowed, though it is unusual.
+
+
+def test_a_name_may_be_the_same_for_what_is_received_and_what_is_sent() -> None:
+    document = good()
+    document["components"]["messages"]["said"]["name"] = "say"
+
+    assert validate(document) == []
+
+
+def test_a_name_is_not_the_same_in_a_channel_that_nobody_uses() -> None:
+    document = good()
+    messages = {"a": {"name": "one"}, "b": {"name": "one"}, "c": {}}
+    document["components"]["channels"] = {"spare": {"address": "/x", "messages": messages}}
+
+    (problem,) = validate(document)
+
+    assert problem.place == "#/components/channels/spare/messages/b"
+
+
+@pytest.mark.parametrize("name", ["+1", "*", "(", "a(", "[x"])
+def test_a_property_may_have_a_name_that_is_no_regular_expression(name: str) -> None:
+    document = good()
+    said = document["components"]["schemas"]["Said"]
+    said["properties"][name] = {"type": "boolean", "default": True}
+
+    assert validate(document) == []
+
+
+def test_an_alternative_may_be_made_of_parts() -> None:
+    document = good()
+    payload = document["components"]["messages"]["said"]["payload"]
+    schemas = document["components"]["schemas"]
+    schemas["Gone"]["required"].remove("type")
+    schemas["Tag"] = {"required": ["type"]}
+    schemas["Mixed"] = {"allOf": [{"$ref": "#/components/schemas/Gone"}, True]}
+    payload["oneOf"][1] = {
+        "allOf": [{"$ref": "#/components/schemas/Mixed"}, {"$ref": "#/components/schemas/Tag"}]
+    }
+
+    assert validate(document) == []
+
+
+def test_alternatives_made_of_parts_are_told_apart() -> None:
+    document = good()
+    payload = document["components"]["messages"]["said"]["payload"]
+    payload["oneOf"][1] = {"allOf": [{"$ref": "#/components/schemas/Said"}]}
+
+    (problem,) = validate(document)
+
+    assert "'type' is 'said' in both" in problem.message
+
+
+def test_a_discriminator_in_a_circle_is_looked_for_once() -> None:
+    document = good()
+    schemas = document["components"]["schemas"]
+    schemas["Gone"]["allOf"] = [{"$ref": "#/components/schemas/Gone"}]
+
+    assert any("consists of itself" in problem.message for problem in validate(document))
 
 
 def test_two_channels_may_have_one_address_if_a_subprotocol_tells_them_apart() -> None:
@@ -266,6 +560,18 @@ def test_a_reference_may_lead_through_another_one() -> None:
     assert validate(document) == []
 
 
+def test_a_reference_inside_of_a_schema_may_lead_through_another_one() -> None:
+    document = good()
+    document["components"]["schemas"]["100%"] = {
+        "properties": {"id": {"$ref": "#/channels/room/messages/say/payload/properties/id"}},
+        "examples": [{"id": 0}],
+    }
+
+    (problem,) = validate(document)
+
+    assert problem.place == "#/components/schemas/100%/examples/0/id"
+
+
 def test_a_reference_may_be_quoted() -> None:
     document = good()
     document["channels"]["room/1"] = document["channels"]["room"] | {"address": "/1/{room}"}
@@ -288,6 +594,34 @@ def test_a_schema_in_another_language_is_left_alone() -> None:
         },
         "examples": [{"payload": 5}],
     }
+
+    assert validate(document) == []
+
+
+@pytest.mark.parametrize("draft", ["draft-04", "2020-12"])
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("required", True), ("pattern", 5), ("allOf", 5), ("properties", 5)]
+)
+def test_a_schema_of_another_draft_is_built_as_it_says(
+    draft: str, keyword: str, value: object
+) -> None:
+    schema = {
+        "schemaFormat": f"application/schema+json;version={draft}",
+        "schema": {keyword: value},
+    }
+    document = good()
+    document["x-shared"] = {"payload": schema}
+    document["channels"]["news"]["messages"]["item"] = {"$ref": "#/x-shared"}
+
+    (problem,) = validate(document)
+
+    assert problem.place == f"#/x-shared/payload/schema/{keyword}"
+
+
+def test_a_schema_of_a_draft_that_is_not_known_is_left_alone() -> None:
+    schema = {"schemaFormat": "application/schema+json;version=draft-00", "schema": {"pattern": 5}}
+    document = good()
+    document["channels"]["news"]["messages"]["item"]["payload"] = schema
 
     assert validate(document) == []
 

@@ -91,7 +91,15 @@ def test_what_is_no_utf_8_is_refused_with_its_line() -> None:
     assert "not UTF-8" in problem.message
 
 
-@pytest.mark.parametrize("text", ["[" * 200_000, "a: " + "[" * 5000 + "]" * 5000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        "a: " + "[" * 5000 + "]" * 5000,
+        "a: " + "[" * 100_000,
+        "- " * 100_000 + "a",
+    ],
+)
 def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
     (problem,) = read(text.encode()).problems
 

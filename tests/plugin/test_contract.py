@@ -146,9 +146,9 @@ def test_what_the_application_sends_and_the_document_does_not_allow_fails_the_te
             "*$.text: *11 characters, and at most 5*#/components/schemas/Say/properties/text/maxLength*",
             "> * ← text *a long word*",  # in the trace
             "seen from the application, and not documented",
-            "  parrot (/): ← no say: $.text: *x1, in *test_long",
+            "  parrot (/): ← not 'say': $.text: *x1, as in *test_long",
             "seen from tests, and not documented",
-            "  parrot (/): → no say: *x1, in *test_long",
+            "  parrot (/): → not 'say': *x1, as in *test_long",
         ]
     )
 
@@ -188,7 +188,7 @@ def test_what_a_test_sends_on_purpose_is_reported_only(held: pytest.Pytester) ->
     result.stdout.fnmatch_lines(
         [
             "seen from tests, and not documented",
-            "  parrot (/): → no say: the frame holds no application/json: * x1, in *test_bad",
+            "  parrot (/): → not 'say': the frame holds no application/json: * x1, as in *test_bad",
         ]
     )
 
@@ -370,7 +370,7 @@ def test_several_processes_are_added_up(held: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             "asyncapi.json: 1 of 2 channels and 2 of 5 messages were seen",
-            "  parrot (/): → no say: * x1, in *test_b.py::test_bad",
+            "  parrot (/): → not 'say': * x1, as in *test_b.py::test_bad",
         ]
     )
     assert str(result.stdout).count("AsyncAPI contract") == 1
@@ -409,3 +409,19 @@ def test_where_nothing_runs_nothing_is_said(held: pytest.Pytester) -> None:
     held.makepyfile(TALK)
 
     run(held, "--collect-only").stdout.no_fnmatch_line("*AsyncAPI*")
+
+
+def test_a_test_that_is_skipped_is_left_alone(held: pytest.Pytester) -> None:
+    held.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.skip
+        def test_skipped(): pass
+
+        @pytest.mark.skipif(True, reason="not now")
+        def test_not_now(): pass
+        """
+    )
+
+    run(held).assert_outcomes(skipped=2)

@@ -30,7 +30,10 @@ def render(described: dict[str, Any]) -> str:
     """Return the page of a document."""
     info = described["info"]
     parts = [f"# {info['title']} {info['version']}"]
-    parts.append("This page is made of [asyncapi.json](asyncapi.json), which is made of the chat.")
+    parts.append(
+        "This page is made of [asyncapi.json](asyncapi.json), which is made of the chat: "
+        "`python protocol.py` writes both."
+    )
     for name, channel in described["channels"].items():
         parts += _channel(described, name, channel)
     parts.append("## Messages")

@@ -22,12 +22,17 @@ def published():
     return json.loads(DOCUMENT.read_text(encoding="utf-8"))
 
 
+WRITE = "look at what is different, then write it anew: python protocol.py"
+
+
 def test_the_document_says_what_the_chat_does():
-    assert compare(published(), describe()) == []
+    differences = "\n".join(map(str, compare(published(), describe())))
+
+    assert not differences, WRITE
 
 
 def test_the_page_says_what_the_document_says():
-    assert PAGE.read_text(encoding="utf-8") == render(published())
+    assert PAGE.read_text(encoding="utf-8") == render(published()), WRITE
 
 
 def test_the_document_is_valid():
