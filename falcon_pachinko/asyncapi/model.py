@@ -203,14 +203,14 @@ def _fields(template: str, converters: Mapping[str, Any]) -> list[Field]:
 
 
 def _keywords(cls: Any, text: str) -> dict[str, Any]:
-    """Return the arguments of a converter by name, as far as they are literals."""
+    """Return the arguments of a converter by name; as their text if they are no literals."""
     call: Any = ast.parse(f"_({text})", mode="eval").body
     try:
         positional = [ast.literal_eval(value) for value in call.args]
         keywords = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
         return inspect.signature(cls).bind(*positional, **keywords).arguments
     except (TypeError, ValueError):
-        return {}
+        return {"arguments": text} if text else {}
 
 
 def _class_docs(cls: type) -> dict[str, str]:

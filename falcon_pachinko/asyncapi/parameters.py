@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from math import isfinite
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,28 @@ def parameter_of(field: Field) -> dict[str, Any]:
     """Return the parameter that describes a field of a path.
 
     A parameter of AsyncAPI is a text that may be one of a few. What else the converter asks of it
-    is said in words, and as a pattern in ``x-pattern``.
+    is said in words, as a pattern in ``x-pattern``, and in ``x-converter`` for programs that
+    compare documents.
     """
+    if not field.converter:
+        return {}
+    arguments = {name: _plain(value) for name, value in field.arguments.items()}
+    return {**_described(field), "x-converter": {"name": field.converter, **arguments}}
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument of a converter as JSON can write it."""
+    if isinstance(value, float):
+        return value if isfinite(value) else repr(value)
+    return value if isinstance(value, str | int | None) else repr(value)
+
+
+def _described(field: Field) -> dict[str, Any]:
     describe = _KINDS.get(field.converter)
     if describe is not None:
         return describe(field.arguments)
     if field.cls is None:
-        return {} if not field.converter else _unknown(field)
+        return _unknown(field)
     summary = docs_of(field.cls).get("summary")
     return {"description": summary} if summary else _unknown(field)
 
@@ -47,7 +63,7 @@ def _unknown(field: Field) -> dict[str, Any]:
 def _int(arguments: Mapping[str, Any]) -> dict[str, Any]:
     digits, low, high = (arguments.get(name) for name in ("num_digits", "min", "max"))
     what = "An integer" if digits is None else f"An integer, written with {digits} characters"
-    pattern = "^[+-]?[0-9]+$" if digits is None else f"^[+-]?[0-9]{{{digits - 1},{digits}}}$"
+    pattern = "^[+-]?[0-9]+$" if digits is None else f"^(?:{_digits(digits)})$"
     found: dict[str, Any] = {"description": _between(what, low, high)}
     if digits is not None and low is not None and high is not None and low >= 0:
         most = min(high, 10**digits - 1)
@@ -59,6 +75,12 @@ def _int(arguments: Mapping[str, Any]) -> dict[str, Any]:
     text = f"{example:0{digits or 1}}"
     fits = digits is None or len(text) == digits
     return {**found, "x-pattern": pattern, **({"examples": [text]} if fits else {})}
+
+
+def _digits(count: int) -> str:
+    """Return the pattern of a number of so many characters, of which a sign is one."""
+    signed = f"|[+-][0-9]{{{count - 1}}}" if count > 1 else ""
+    return f"[0-9]{{{count}}}{signed}"
 
 
 def _float(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 from typing import get_origin
+from typing import get_type_hints
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -186,8 +187,10 @@ class Schemas:
             found[info.tag_field] = {"const": info.tag}
             if info.array_like or info.cls not in self._alone:
                 required.append(info.tag_field)
+        hints = get_type_hints(get_origin(info.cls) or info.cls, include_extras=True)
         for field in info.fields:
-            found[field.encode_name] = _beside(self.of(field.type), _default(field))
+            default = _default(field, hints.get(field.name, Any))
+            found[field.encode_name] = _beside(self.of(field.type), default)
             if field.required:
                 required.append(field.encode_name)
         return found, required
@@ -337,14 +340,17 @@ def _titled(cls: Any) -> Schema:
     return {"title": name_of(cls), **({"description": text} if text else {})}
 
 
-def _default(field: inspect.Field) -> Schema:
+def _default(field: inspect.Field, annotation: Any) -> Schema:
+    """Return what a schema says of a default: nothing, if nobody could send it."""
     if field.default_factory in (list, dict, set, tuple, frozenset):
         return {"default": {} if field.default_factory is dict else []}
     if field.default is msgspec.NODEFAULT or field.default is msgspec.UNSET:
         return {}
     try:
-        return {"default": plain(field.default)}
-    except Exception:  # noqa: BLE001 - a default need not be what JSON can say
+        text = msgspec.json.encode(plain(field.default))
+        msgspec.json.decode(text, type=annotation)
+        return {"default": msgspec.json.decode(text)}
+    except Exception:  # noqa: BLE001 - a default need not be what JSON can say, nor be allowed
         return {}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from typing import TYPE_CHECKING
@@ -95,7 +97,19 @@ def document(
         "operations": operations,
         "components": {key: value for key, value in components.items() if value},
     }
-    return {key: value for key, value in found.items() if value}
+    return _plain({key: value for key, value in found.items() if value})
+
+
+def _plain(found: Json) -> Json:
+    """Return a document as it is read from its file: a tuple has become a list."""
+    try:
+        plain: Json = json.loads(json.dumps(found, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise DocumentError(
+            f"The document would have what JSON cannot write: {error}.\n"
+            "Hint: look into info, servers, the schemas that are given, and extra_json_schema."
+        ) from error
+    return plain
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,7 @@ class _Writer:
         self._schemes = schemes
         self._security = security
         self._taken = [_taken(route) for route in routes]
-        self._sent = [_sent(*pair) for pair in zip(routes, self._taken, strict=True)]
+        self._sent = [_sent(route) for route in routes]
         self._bindings = [
             {name: _info(route.declared.get(name)) for name in ("headers", "query")}
             for route in routes
@@ -197,7 +211,7 @@ class _Writer:
     def _declared(self, route: Route, name: str, info: Any) -> Json:
         declared = route.declared.get(name)
         if declared is None or isinstance(declared, dict):
-            return dict(declared or {})
+            return {"type": "object", **declared} if declared else {}
         if not isinstance(info, inspect.StructType | inspect.TypedDictType | inspect.DataclassType):
             raise DocumentError(
                 f"{route.resource}.asyncapi[{name!r}] is {declared!r}, which has no fields.\n"
@@ -211,7 +225,10 @@ class _Writer:
         identity = self._identity(message)
         if identity in self._known:
             return self._known[identity]
-        name = unique(self.schemas.name(message.info) or tidy(message.name), self.messages)
+        name = self.schemas.name(message.info) or tidy(message.name)
+        if name in self.messages:
+            # Where it is one of several, its tag has to be there.
+            name = unique(f"{name}.{'tagged' if message.together else 'untagged'}", self.messages)
         inner = bare(message.info)
         cls = getattr(inner, "cls", None)
         docs = docs_of(getattr(cls, "__origin__", cls)) if cls is not None else {}
@@ -235,7 +252,8 @@ class _Writer:
         """Name the messages of a channel: by tag.
 
         A message that goes both ways is one. If a tag means something else in each direction, what
-        the server sends is called after its type as well.
+        the server sends is called after its type as well. What may come without its tag, because
+        it comes alone, is another message than the same type with it.
         """
         found: _Keys = {}
         used: dict[str, _Message] = {}
@@ -244,7 +262,9 @@ class _Writer:
                 key = tidy(message.name)
                 same = used.get(key)
                 if same is not None and self._identity(same) != self._identity(message):
-                    key = unique(f"{key}.{self.schemas.name(message.info) or action}", used)
+                    name = self.schemas.name(message.info)
+                    is_same = name == self.schemas.name(same.info)
+                    key = unique(f"{key}.{'tagged' if is_same else name or action}", used)
                 used.setdefault(key, message)
                 found[action, message.tag, message.name] = (key, used[key])
         return found
@@ -284,6 +304,11 @@ class _Writer:
                 f"Hint: document(..., security_schemes={{{name!r}: "
                 '{"type": "http", "scheme": "bearer"}})'
             )
+        if re.fullmatch(r"[\w.-]+", name, re.ASCII) is None:
+            raise DocumentError(
+                f"A security scheme cannot be called {name!r}.\n"
+                "Hint: its name has letters, digits, '.', '-' and '_' only."
+            )
         return {"$ref": f"#/components/securitySchemes/{name}"}
 
 
@@ -303,15 +328,12 @@ def _taken(route: Route) -> list[_Message]:
     return [_of(member, together=len(structs) > 1) for member in structs]
 
 
-def _sent(route: Route, taken: Sequence[_Message]) -> list[_Message]:
+def _sent(route: Route) -> list[_Message]:
     if route.emits is None:
         return []
-    # A server always sends the tag, also where nobody needs it; but what comes alone and is sent
-    # back is one message.
-    alone = [bare(message.info).cls for message in taken if not message.together]
+    # A server always sends the tag, also where nobody needs it.
     return [
-        _of(member, together=getattr(bare(member), "cls", None) not in alone)
-        for member in members_of(_type_info(route, "emits", route.emits))
+        _of(member, together=True) for member in members_of(_type_info(route, "emits", route.emits))
     ]
 
 

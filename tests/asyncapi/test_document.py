@@ -121,10 +121,25 @@ def test_a_route_becomes_a_channel():
             "address": "/rooms/{room}",
             "title": "Echo",
             "parameters": {"room": {}},
-            "messages": {"ping": {"$ref": "#/components/messages/Ping"}},
+            "messages": {
+                "ping": {"$ref": "#/components/messages/Ping"},
+                "ping.tagged": {"$ref": "#/components/messages/Ping.tagged"},
+            },
             "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
         }
     }
+
+
+def test_what_may_come_without_its_tag_is_sent_with_it():
+    found = written(Echo)
+    received, sent = (
+        payload_validator(found, found["components"]["messages"][name]["payload"])
+        for name in ("Ping", "Ping.tagged")
+    )
+
+    assert received.is_valid({})
+    assert not sent.is_valid({})
+    assert sent.is_valid({"type": "ping"})
 
 
 def test_each_resource_on_a_path_is_a_channel():
@@ -337,7 +352,7 @@ def test_the_operations_of_a_resource_need_its_security_scheme():
 def test_a_resource_that_says_nothing_needs_the_security_scheme_of_all():
     found = written(Echo, security=["key"])
 
-    assert found["operations"]["root.send.ping"]["security"] == [
+    assert found["operations"]["root.receive.ping"]["security"] == [
         {"$ref": "#/components/securitySchemes/key"}
     ]
 
@@ -552,3 +567,43 @@ def test_a_docstring_that_python_has_written_is_none():
     found = written(resource(schema=At))["components"]["schemas"]["Point"]
 
     assert "description" not in found
+
+
+# What would make a document that is none.
+
+
+class Bounded(Struct, tag="bounded"):
+    low: Annotated[int, Meta(ge=1)] = 0
+    fine: Annotated[int, Meta(ge=1)] = 2
+
+
+def test_a_default_that_nobody_may_send_is_left_out():
+    found = written(type("Takes", (Takes,), {"schema": Bounded}))
+    properties = found["components"]["schemas"]["Bounded"]["properties"]
+
+    assert "default" not in properties["low"]
+    assert properties["fine"]["default"] == 2
+
+
+def test_a_query_is_an_object_though_nobody_says_so():
+    query = {"properties": {"page": {"type": "integer"}}}
+    found = written(resource(asyncapi={"query": query}))
+
+    assert channel(found)["bindings"]["ws"]["query"] == {"type": "object", **query}
+
+
+def test_a_security_scheme_has_a_name_that_a_component_may_have():
+    with pytest.raises(DocumentError, match=r"cannot be called 'a/b c'\.\nHint: its name has"):
+        written(Echo, security=["a/b c"], security_schemes={"a/b c": {"type": "userPassword"}})
+
+
+def test_a_document_is_as_it_is_read_from_its_file():
+    found = written(Echo, info={"x-tags": ("a", "b")})
+
+    assert found["info"]["x-tags"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", [{1, 2}, float("nan")])
+def test_what_json_cannot_write_is_an_error(value):
+    with pytest.raises(DocumentError, match="would have what JSON cannot write"):
+        written(Echo, info={"x-tags": value})
