@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING
 
 from falcon_pachinko.asyncapi.narrowing import Change
 from falcon_pachinko.asyncapi.narrowing import changes_of
+from falcon_pachinko.asyncapi.narrowing import converter_changes
 from falcon_pachinko.asyncapi.narrowing import flipped
+from falcon_pachinko.asyncapi.narrowing import is_same
 from falcon_pachinko.asyncapi.references import Document
+from falcon_pachinko.asyncapi.references import is_foreign
+from falcon_pachinko.errors import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +42,13 @@ _KINDS: Mapping[Effect, Kind] = {
 _ORDER = ("breaking", "compatible", "documentation")
 _TEXTS = ("title", "summary", "description", "tags", "externalDocs", "examples")
 _PROTOCOL = "Sec-WebSocket-Protocol"
+_FIELDS: Mapping[str, Any] = {"type": "object", "properties": {}}
+"""What a schema of headers or of a query means, also where it does not say so or is not there."""
+_SERVER = ("host", "pathname", "protocol", "security", "variables")
+_CHANNEL = ("address", "bindings", "messages", "parameters", "servers")
+_MESSAGE = ("contentType", "headers", "name", "payload", "traits")
+_OPERATION = ("action", "channel", "messages", "reply", "security", "traits")
+_BINDING = ("bindingVersion", "headers", "method", "query")
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,13 @@ def compare(
         DocumentError: One of them is no AsyncAPI 3 document, or a reference leads nowhere.
     """
     before, after = Document(old, old_name), Document(new, new_name)
-    found = list(dict.fromkeys(_Comparison(before, after).differences()))
+    try:
+        found = list(dict.fromkeys(_Comparison(before, after).differences()))
+    except RecursionError as error:
+        raise DocumentError(
+            f"{old_name} and {new_name} cannot be compared: one of them is nested too deeply.\n"
+            "Hint: let a schema refer to others instead of having them within it."
+        ) from error
     if not found and old != new:
         text = "the order, or the names of channels, operations and components, is different"
         found = [Difference("documentation", "document", text)]
@@ -95,8 +112,9 @@ class _Channel:
         key: Its name in the document.
         content: What the document says of it.
         tokens: Its subprotocols.
-        messages: What is received, and what is sent, by name.
+        messages: What is received, what is sent, and what is sent as a reply, by name.
         operations: The operations of each message, by direction and name.
+        servers: The names of the servers that it is on.
     """
 
     address: str
@@ -104,7 +122,8 @@ class _Channel:
     content: Mapping[str, Any]
     tokens: tuple[str, ...]
     messages: Mapping[str, Mapping[str, Any]]
-    operations: Mapping[tuple[str, str], Any]
+    operations: Mapping[tuple[str, str], list[Any]]
+    servers: frozenset[str]
 
 
 class _Comparison:
@@ -122,6 +141,10 @@ class _Comparison:
             yield Difference("documentation", "asyncapi", text)
         yield from self._servers(old.get("servers", {}), new.get("servers", {}))
         yield from self._channels()
+        loose = [_loose_operations(document) for document in self._documents]
+        if not self._is_same(loose[0], loose[1]):
+            text = "an operation without a channel of the document is different"
+            yield Difference("breaking", "operations", text)
 
     def _servers(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
         for name in dict.fromkeys([*old, *new]):
@@ -139,6 +162,7 @@ class _Comparison:
                     yield Difference("breaking", place, text)
             yield from self._security(before, after, place)
             yield from _texts(before, after, place)
+            yield from self._rest(before, after, place, _SERVER)
 
     def _channels(self) -> Iterator[Difference]:
         before, after = (_channels_of(document) for document in self._documents)
@@ -169,10 +193,54 @@ class _Comparison:
         yield from self._parameters(old, new, place)
         yield from self._bindings(old, new, place)
         yield from _limits(old.content, new.content, place)
-        if old.content.get("x-close-codes") != new.content.get("x-close-codes"):
-            yield Difference("compatible", place, "other close codes")
+        yield from _close_codes(old.content, new.content, place)
+        yield from self._places(old, new, place)
+        yield from self._rest(old.content, new.content, place, _CHANNEL)
         for direction in ("receive", "send"):
             yield from self._messages(old, new, direction, f"{place} {direction}")
+        # Whether something is a reply is said with the operation.
+        before, after = ({**each.messages["reply"], **each.messages["send"]} for each in (old, new))
+        for name in before:
+            sent = name in old.messages["send"] and name in new.messages["send"]
+            if name in after and not sent:
+                yield from self._message(before[name], after[name], f"{place} reply {name}", "send")
+
+    def _places(self, old: _Channel, new: _Channel, place: str) -> Iterator[Difference]:
+        """Compare on which servers a channel is, of those that both documents have."""
+        both = [document.content.get("servers", {}).keys() for document in self._documents]
+        for name in sorted(both[0] & both[1]):
+            if name in old.servers and name not in new.servers:
+                yield Difference("breaking", place, f"it is no longer on the server {name}")
+            elif name in new.servers and name not in old.servers:
+                yield Difference("compatible", place, f"it is on the server {name} now")
+
+    def _rest(self, old: Any, new: Any, place: str, known: tuple[str, ...]) -> Iterator[Difference]:
+        """Look for differences in what is not compared more closely: they may mean anything."""
+        for key in dict.fromkeys([*old, *new]):
+            is_known = key in known or key in _TEXTS or str(key).startswith("x-")
+            if not is_known and not self._is_same(old.get(key, {}), new.get(key, {})):
+                text = f"{key} is different, and it cannot be decided what that means"
+                yield Difference("breaking", place, text)
+
+    def _is_same(self, old: Any, new: Any, above: frozenset[tuple[int, int]] = frozenset()) -> bool:
+        """Return whether two values are the same once references are followed."""
+        old, new = self._follow(old, new)
+        if (id(old), id(new)) in above:
+            return True  # what is a part of itself ends
+        above |= {(id(old), id(new))}
+        if isinstance(old, dict) and isinstance(new, dict):
+            keys = [
+                {key for key in each if key != "description" and not str(key).startswith("x-")}
+                for each in (old, new)
+            ]
+            return keys[0] == keys[1] and all(
+                self._is_same(old[key], new[key], above) for key in keys[0]
+            )
+        if isinstance(old, list) and isinstance(new, list):
+            return len(old) == len(new) and all(
+                self._is_same(one, other, above) for one, other in zip(old, new, strict=True)
+            )
+        return _canonical(old) == _canonical(new)
 
     def _parameters(self, old: _Channel, new: _Channel, place: str) -> Iterator[Difference]:
         fields = zip(_fields(old.address), _fields(new.address), strict=False)
@@ -182,23 +250,46 @@ class _Comparison:
                 new.content.get("parameters", {}).get(name, {}),
             )
             where = f"{place} {{{name}}}"
-            schemas = [
-                {key: part[key] for key in ("enum",) if key in part}
-                | ({"pattern": part["x-pattern"]} if "x-pattern" in part else {})
-                for part in (before, after)
-            ]
-            yield from self._schemas(schemas[0], schemas[1], where, "receive")
-            if before != after and schemas[0] == schemas[1]:
+            changes = list(self._parameter(before, after))
+            for change in changes:
+                yield _difference(change, where, "receive")
+            if before != after and not changes:
                 yield Difference("documentation", where, "another description")
+
+    def _parameter(self, old: Any, new: Any) -> Iterator[Change]:
+        if "x-converter" in old or "x-converter" in new:
+            # What it takes is more than an enum and a pattern say.
+            yield from converter_changes(_converter(old), _converter(new))
+            return
+        schemas = [
+            {key: part[key] for key in ("enum",) if key in part}
+            | ({"pattern": part["x-pattern"]} if "x-pattern" in part else {})
+            for part in (old, new)
+        ]
+        follow = [document.follow for document in self._documents]
+        yield from changes_of(schemas[0], schemas[1], follow[0], follow[1])
 
     def _bindings(self, old: _Channel, new: _Channel, place: str) -> Iterator[Difference]:
         before, after = self._follow(
             _binding(old, self._documents[0]), _binding(new, self._documents[1])
         )
+        others = [
+            {key: value for key, value in document.follow(each).items() if key != "ws"}
+            for document, each in zip(
+                self._documents,
+                (old.content.get("bindings", {}), new.content.get("bindings", {})),
+                strict=True,
+            )
+        ]
+        yield from self._rest(others[0], others[1], f"{place} bindings", ())
+        yield from self._rest(before, after, f"{place} bindings.ws", _BINDING)
         if before.get("method", "GET") != after.get("method", "GET"):
             yield Difference("breaking", place, f"the method is {after.get('method', 'GET')}")
         for name in ("query", "headers"):
-            schemas = [_without_protocol(part.get(name, {})) for part in (before, after)]
+            schemas = [
+                _without_protocol(_fielded(document.follow(part.get(name))))
+                for part, document in zip((before, after), self._documents, strict=True)
+            ]
             yield from self._schemas(schemas[0], schemas[1], f"{place} {name}", "receive")
 
     def _messages(
@@ -213,8 +304,18 @@ class _Comparison:
                 yield _difference(Change("wider", "", "a new message"), where, direction)
             else:
                 yield from self._message(before[name], after[name], where, direction)
-                operations = (old.operations[direction, name], new.operations[direction, name])
-                yield from self._operation(*operations, where)
+                yield from self._operations(
+                    old.operations.get((direction, name), [{}]),
+                    new.operations.get((direction, name), [{}]),
+                    where,
+                )
+
+    def _operations(self, old: list[Any], new: list[Any], place: str) -> Iterator[Difference]:
+        if len(old) != len(new):
+            text = f"{len(new)} operations, were {len(old)}: it cannot be decided what that means"
+            yield Difference("breaking", place, text)
+        for before, after in zip(old, new, strict=False):
+            yield from self._operation(before, after, place)
 
     def _message(self, old: Any, new: Any, place: str, direction: str) -> Iterator[Difference]:
         yield from _texts(old, new, place)
@@ -224,17 +325,41 @@ class _Comparison:
         ]
         if kinds[0] != kinds[1]:
             yield Difference("breaking", place, f"the content type is {kinds[1]}, was {kinds[0]}")
-        schemas = [_schema_of(part.get("payload", {})) for part in (old, new)]
-        if schemas[0][0] != schemas[1][0]:
-            text = f"the format of the schema is {schemas[1][0]}, was {schemas[0][0]}"
+        payloads = [part.get("payload", {}) for part in (old, new)]
+        yield from self._formatted(payloads[0], payloads[1], place, direction)
+        headers = [
+            _fielded(document.follow(part.get("headers")))
+            for part, document in zip((old, new), self._documents, strict=True)
+        ]
+        yield from self._formatted(headers[0], headers[1], f"{place} headers", direction)
+        yield from self._rest(old, new, place, _MESSAGE)
+
+    def _formatted(self, old: Any, new: Any, place: str, direction: str) -> Iterator[Difference]:
+        (was, before), (now, after) = (
+            _schema_of(schema, document)
+            for schema, document in zip((old, new), self._documents, strict=True)
+        )
+        if was != now:
+            yield Difference("breaking", place, f"the format of the schema is {now}, was {was}")
+        if not is_foreign(was, before) and not is_foreign(now, after):
+            yield from self._schemas(before, after, place, direction)
+        elif not self._is_same(before, after):
+            text = "the schema is different, and of a format that cannot be compared"
             yield Difference("breaking", place, text)
-        yield from self._schemas(schemas[0][1], schemas[1][1], place, direction)
-        headers = [part.get("headers", {}) for part in (old, new)]
-        yield from self._schemas(headers[0], headers[1], f"{place} headers", direction)
 
     def _operation(self, old: Any, new: Any, place: str) -> Iterator[Difference]:
         yield from _texts(old, new, f"{place} operation")
         yield from self._security(old, new, place)
+        yield from self._rest(old, new, f"{place} operation", _OPERATION)
+        if "reply" in old and "reply" in new:
+            replies = self._follow(old["reply"], new["reply"])
+            yield from self._rest(*replies, f"{place} reply", ("channel", "messages"))
+            addresses = [
+                _address_of_reply(operation, document)
+                for operation, document in zip((old, new), self._documents, strict=True)
+            ]
+            if addresses[0] != addresses[1]:
+                yield Difference("breaking", place, "the reply is on another channel")
         before, after = (
             _reply(operation, document)
             for operation, document in zip((old, new), self._documents, strict=True)
@@ -252,21 +377,33 @@ class _Comparison:
 
     def _security(self, old: Any, new: Any, place: str) -> Iterator[Difference]:
         before, after = (
-            {_canonical(document.follow(scheme)) for scheme in part.get("security", ())}
+            {
+                _canonical({key: value for key, value in scheme.items() if not _is_text(key)}): [
+                    value for key, value in scheme.items() if _is_text(key)
+                ]
+                for scheme in map(document.follow, part.get("security", ()))
+            }
             for part, document in zip((old, new), self._documents, strict=True)
         )
         if before and not after:
             yield Difference("compatible", place, "it needs no security scheme any more")
         elif after and not before:
             yield Difference("breaking", place, "it needs a security scheme now")
-        elif before - after:
+        elif before.keys() - after.keys():
             yield Difference("breaking", place, "a security scheme is gone, or another one")
-        elif after - before:
+        elif after.keys() - before.keys():
             yield Difference("compatible", place, "a new security scheme")
+        elif before != after:
+            yield Difference("documentation", place, "the text of a security scheme changed")
 
     def _schemas(self, old: Any, new: Any, place: str, direction: str) -> Iterator[Difference]:
         follow = [document.follow for document in self._documents]
-        for change in changes_of(old, new, follow[0], follow[1]):
+        changes = changes_of(old, new, follow[0], follow[1])
+        is_quiet = all(change.effect == "text" for change in changes)
+        if is_quiet and not is_same(old, new, follow[0], follow[1]):
+            # What says nothing else has to be the same: this finds what was overlooked.
+            changes.append(Change("other", "", "something is different that cannot be decided"))
+        for change in changes:
             yield _difference(change, place, direction)
 
     def _follow(self, old: Any, new: Any) -> tuple[Any, Any]:
@@ -281,22 +418,81 @@ def _difference(change: Change, place: str, direction: str) -> Difference:
 def _channels_of(document: Document) -> list[_Channel]:
     content = document.content
     used: dict[int, list[Any]] = {}
+    replies: dict[int, list[Any]] = {}
     for one in content.get("operations", {}).values():
-        operation = document.follow(one)
+        operation = _with_traits(one, document)
         used.setdefault(id(document.follow(operation.get("channel"))), []).append(operation)
+        if "reply" in operation:
+            reply = document.follow(operation["reply"])
+            channel = document.follow(reply.get("channel", operation.get("channel")))
+            replies.setdefault(id(channel), []).append(reply)
     found = []
     for key, value in content.get("channels", {}).items():
         channel = document.follow(value)
-        messages: dict[str, dict[str, Any]] = {"receive": {}, "send": {}}
-        operations: dict[tuple[str, str], Any] = {}
-        for operation in used.get(id(channel), ()):
+        messages: dict[str, dict[str, Any]] = {"receive": {}, "send": {}, "reply": {}}
+        operations: dict[tuple[str, str], list[Any]] = {}
+        # Without an operation, a message may go either way.
+        given = used.get(id(channel)) or [{"action": "receive"}, {"action": "send"}]
+        for operation in given:
             direction = operation.get("action")
             for name, message in _messages_of(operation, channel, document):
-                messages.setdefault(direction, {})[name] = message
-                operations[direction, name] = operation
+                known = messages.setdefault(direction, {})
+                label = _unused(name, message, known)
+                known[label] = message
+                operations.setdefault((direction, label), []).append(operation)
+        for reply in replies.get(id(channel), ()):
+            for name, message in _messages_of(reply, channel, document):
+                messages["reply"][_unused(name, message, messages["reply"])] = message
         address = channel.get("address") or key
-        tokens = _tokens(channel, document)
-        found.append(_Channel(address, key, channel, tokens, messages, operations))
+        tokens, servers = _tokens(channel, document), _servers_of(channel, document)
+        found.append(_Channel(address, key, channel, tokens, messages, operations, servers))
+    return found
+
+
+def _unused(name: str, message: Any, known: Mapping[str, Any]) -> str:
+    """Return the name of a message, with a number if another message has it."""
+    label, number = name, 1
+    while label in known and known[label] != message:
+        number += 1
+        label = f"{name} #{number}"
+    return label
+
+
+def _servers_of(channel: Mapping[str, Any], document: Document) -> frozenset[str]:
+    servers = document.content.get("servers", {})
+    given = {id(document.follow(server)) for server in channel.get("servers", ())}
+    return frozenset(
+        name for name in servers if not given or id(document.follow(servers[name])) in given
+    )
+
+
+def _loose_operations(document: Document) -> list[Any]:
+    content = document.content
+    channels = {id(document.follow(each)) for each in content.get("channels", {}).values()}
+    found = [document.follow(each) for each in content.get("operations", {}).values()]
+    return [each for each in found if id(document.follow(each.get("channel"))) not in channels]
+
+
+def _with_traits(node: Any, document: Document) -> Any:
+    """Return a message or an operation with what its traits say, and it does not."""
+    node = document.follow(node)
+    found: Any = {}
+    for trait in node.get("traits", ()):
+        found = _patched(found, document.follow(trait), document)
+    return _patched(found, node, document) if found else node
+
+
+def _patched(value: Any, patch: Any, document: Document) -> Any:
+    """Apply a merge patch (RFC 7396)."""
+    value, patch = document.follow(value), document.follow(patch)
+    if not isinstance(patch, dict) or value is patch:
+        return patch
+    found = dict(value) if isinstance(value, dict) else {}
+    for key, each in patch.items():
+        if each is None:
+            found.pop(key, None)
+        else:
+            found[key] = _patched(found[key], each, document) if key in found else each
     return found
 
 
@@ -305,8 +501,9 @@ def _messages_of(operation: Any, channel: Any, document: Document) -> Iterator[t
     known = channel.get("messages", {})
     keys = {id(document.follow(message)): key for key, message in reversed(known.items())}
     for reference in operation.get("messages", known.values()):
-        message = document.follow(reference)
-        yield str(message.get("name") or keys.get(id(message), "message")), message
+        node = document.follow(reference)
+        message = _with_traits(node, document)
+        yield str(message.get("name") or keys.get(id(node), "message")), message
 
 
 def _reply(operation: Any, document: Document) -> set[str] | None:
@@ -314,7 +511,14 @@ def _reply(operation: Any, document: Document) -> set[str] | None:
     if reply is None:
         return None
     channel = document.follow(reply.get("channel", operation.get("channel")))
-    return {name for name, _ in _messages_of(reply, channel, document)}
+    return {name for name, _ in _messages_of(reply, channel or {}, document)}
+
+
+def _address_of_reply(operation: Any, document: Document) -> str | None:
+    """Return where a reply is, if not where the message is."""
+    channel = document.follow(operation.get("channel"))
+    other = document.follow(document.follow(operation["reply"]).get("channel", channel))
+    return None if other is channel else _shape(str(other.get("address")))
 
 
 def _binding(channel: _Channel, document: Document) -> Any:
@@ -326,15 +530,33 @@ def _tokens(channel: Any, document: Document) -> tuple[str, ...]:
         return tuple(channel["x-subprotocols"])
     binding = document.follow(document.follow(channel.get("bindings", {})).get("ws", {}))
     headers = document.follow(binding.get("headers", {}))
-    return tuple(document.follow(headers.get("properties", {}).get(_PROTOCOL, {})).get("enum", ()))
+    properties = headers.get("properties", {}) if isinstance(headers, dict) else {}
+    for name, schema in properties.items():
+        if name.lower() == _PROTOCOL.lower():
+            found = document.follow(schema)
+            return tuple(found.get("enum", ())) if isinstance(found, dict) else ()
+    return ()
+
+
+def _fielded(schema: Any) -> Any:
+    if schema is None:
+        return _FIELDS
+    return (
+        {**_FIELDS, **schema}
+        if isinstance(schema, dict) and "schemaFormat" not in schema
+        else schema
+    )
 
 
 def _without_protocol(schema: Any) -> Any:
     """Return a schema of headers without that of the subprotocol, which is compared by itself."""
-    if not isinstance(schema, dict) or _PROTOCOL not in schema.get("properties", {}):
+    names = [name for name in schema.get("properties", {}) if name.lower() == _PROTOCOL.lower()]
+    if not names:
         return schema
-    properties = {name: value for name, value in schema["properties"].items() if name != _PROTOCOL}
-    return {**schema, "properties": properties}
+    properties = {key: value for key, value in schema["properties"].items() if key not in names}
+    # Headers are the same in whatever case.
+    required = [_PROTOCOL if name in names else name for name in schema.get("required", ())]
+    return {**schema, "properties": properties, "required": required}
 
 
 def _fields(address: str) -> list[str]:
@@ -382,6 +604,24 @@ def _places(channels: list[_Channel]) -> dict[str, str]:
     }
 
 
+def _converter(parameter: Mapping[str, Any]) -> dict[str, Any] | None:
+    given = parameter.get("x-converter")
+    return given if given is None or isinstance(given, dict) else {"name": given}
+
+
+def _close_codes(
+    old: Mapping[str, Any], new: Mapping[str, Any], place: str
+) -> Iterator[Difference]:
+    before, after = old.get("x-close-codes", {}), new.get("x-close-codes", {})
+    for code in dict.fromkeys([*before, *after]):
+        if code not in after:
+            yield Difference("compatible", place, f"the close code {code} is gone")
+        elif code not in before:
+            yield Difference("compatible", place, f"a new close code {code}")
+        elif before[code] != after[code]:
+            yield Difference("documentation", place, f"the text of close code {code} changed")
+
+
 def _limits(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Iterator[Difference]:
     before, after = old.get("x-limits", {}), new.get("x-limits", {})
     for name in dict.fromkeys([*before, *after]):
@@ -392,10 +632,15 @@ def _limits(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Itera
             yield Difference("breaking" if less else "compatible", place, text)
 
 
-def _schema_of(payload: Any) -> tuple[str | None, Any]:
+def _schema_of(payload: Any, document: Document) -> tuple[str | None, Any]:
+    payload = document.follow(payload)
     if isinstance(payload, dict) and "schemaFormat" in payload:
-        return payload["schemaFormat"], payload.get("schema", {})
+        return payload["schemaFormat"], document.follow(payload.get("schema", {}))
     return None, payload
+
+
+def _is_text(key: str) -> bool:
+    return key == "description" or key.startswith("x-")
 
 
 def _texts(old: Any, new: Any, place: str) -> Iterator[Difference]:

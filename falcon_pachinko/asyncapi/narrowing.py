@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from dataclasses import dataclass
 from typing import Any
 from typing import Literal
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
     Follow = Callable[[Any], Any]
 
-__all__ = ["Change", "Effect", "changes_of", "flipped"]
+__all__ = ["Change", "Effect", "changes_of", "converter_changes", "flipped", "is_same"]
 
 Effect = Literal["narrower", "wider", "either", "other", "text"]
 """What a change does to the set of accepted values. ``either``: nothing that anybody notices who
@@ -27,7 +28,6 @@ _TEXTS = frozenset(
         "$comment",
         "$id",
         "$schema",
-        "default",
         "definitions",
         "deprecated",
         "description",
@@ -43,6 +43,55 @@ _LOWER = frozenset({"minItems", "minLength", "minProperties"})
 _UPPER = frozenset({"maxItems", "maxLength", "maxProperties"})
 _WHOLE = frozenset({"contentEncoding", "contentMediaType", "format", "pattern", "uniqueItems"})
 _TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+_MAPS = frozenset(
+    {"definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
+)
+_CHOICES = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_ORDERED = frozenset({"items", "prefixItems"})
+_DATA = frozenset({"const", "default", "enum"})
+_RAW = frozenset(
+    {
+        "allOf",
+        "dependencies",
+        "dependentRequired",
+        "dependentSchemas",
+        "else",
+        "if",
+        "prefixItems",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)
+"""What is compared as it is."""
+_BESIDE = frozenset({"items", "patternProperties", "properties"})
+_TOGETHER = (
+    frozenset({"additionalProperties"}),
+    frozenset({"additionalItems"}),
+    frozenset({"if", "then", "else"}),
+)
+"""Keywords that have a meaning only together with what is beside them."""
+_OF_TYPES = (
+    (("contentEncoding", "contentMediaType", "maxLength", "minLength", "pattern"), {"string"}),
+    (("format",), {"integer", "number", "string"}),
+    (
+        ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"),
+        {"integer", "number"},
+    ),
+    (
+        ("additionalItems", "contains", "items", "maxItems", "minItems", "uniqueItems"),
+        {"array"},
+    ),
+    (
+        (
+            *("additionalProperties", "dependencies", "maxProperties", "minProperties"),
+            *("patternProperties", "properties", "propertyNames", "required"),
+        ),
+        {"object"},
+    ),
+)
+_KINDS = {key: kinds for keys, kinds in _OF_TYPES for key in keys}
+"""Of values of which types a keyword says something, if not of all."""
 _SUBSCHEMAS = frozenset({"additionalItems", "additionalProperties", "contains", "propertyNames"})
 _HANDLED = frozenset(
     {
@@ -57,6 +106,7 @@ _HANDLED = frozenset(
         "multipleOf",
         "not",
         "oneOf",
+        "patternProperties",
         "properties",
         "required",
         "type",
@@ -100,21 +150,173 @@ def changes_of(old: Any, new: Any, follow_old: Follow, follow_new: Follow) -> li
     return list(dict.fromkeys(_Comparison(follow_old, follow_new).schemas(old, new, "")))
 
 
+def is_same(old: Any, new: Any, follow_old: Follow, follow_new: Follow) -> bool:
+    """Return whether two schemas are the same but for texts, order and what is a reference.
+
+    Args:
+        old: A schema.
+        new: What became of it.
+        follow_old: From a reference in the old one to what it means.
+        follow_new: The same in the new one.
+    """
+    return _Comparison(follow_old, follow_new).same(old, new, set())
+
+
+def converter_changes(old: Schema | None, new: Schema | None) -> Iterator[Change]:
+    """Compare what two converters of a field of a path take.
+
+    Args:
+        old: The ``x-converter`` of the old parameter; None: any text.
+        new: That of the new one.
+    """
+    reaches = [_reach(given) for given in (old, new)]
+    if reaches[0] != reaches[1]:
+        effect: Effect = "narrower" if reaches[1] < reaches[0] else "wider"
+        if {reaches[0], reaches[1]} == {_UNKNOWN, _TEXT}:
+            effect = "other"
+        yield Change(effect, "", f"it is {_converter(new)}, was {_converter(old)}")
+        return
+    old, new = old or {}, new or {}
+    bounds = {
+        key
+        for key in ("min", "max")
+        if all(isinstance(each.get(key), int | float | None) for each in (old, new))
+    }
+    if {key: old[key] for key in old.keys() - bounds} != {
+        key: new[key] for key in new.keys() - bounds
+    }:
+        yield Change("other", "", f"it is {_converter(new)}, was {_converter(old)}")
+        return
+    for key, is_less in (("min", operator.lt), ("max", operator.gt)):
+        was, now = old.get(key), new.get(key)
+        if was != now:
+            wider = now is None or (was is not None and is_less(now, was))
+            text = f"{key} {'gone' if now is None else now}, was {'none' if was is None else was}"
+            yield Change("wider" if wider else "narrower", "", text)
+
+
+_PLAIN, _UNKNOWN, _TEXT, _PATH = range(4)
+
+
+def _reach(given: Schema | None) -> int:
+    """Return how much a converter may take: a part of a text, who knows, a text, or several."""
+    if given is None:
+        return _TEXT
+    if given.get("name") == "path":
+        return _PATH
+    return _PLAIN if str(given.get("name")) in {"dt", "float", "int", "re", "uuid"} else _UNKNOWN
+
+
+def _converter(given: Schema | None) -> str:
+    if given is None:
+        return "any text"
+    arguments = ", ".join(f"{key}={value!r}" for key, value in given.items() if key != "name")
+    return f"{given.get('name')}({arguments})" if arguments else str(given.get("name"))
+
+
 class _Comparison:
     def __init__(self, follow_old: Follow, follow_new: Follow) -> None:
         self._follow = (follow_old, follow_new)
-        # What is being compared further up is taken to be equal: a recursive schema ends.
-        self._open: set[tuple[int, int]] = set()
-        self._alive: list[Any] = []
+        # What is being compared further up is taken to be equal: a recursive schema ends. It is
+        # known by its id, so whatever is made of schemas is made once, and kept.
+        self._open: set[tuple[int, int, bool]] = set()
+        self._is_not = False  # below a "not", where the same change has the other effect
+        self._made: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+        self._leaves: dict[int, tuple[Any, ...]] = {}
 
     def schemas(self, old: Any, new: Any, place: str) -> Iterator[Change]:
         old, new = self._follow[0](old), self._follow[1](new)
-        pair = (id(old), id(new))
+        pair = (id(old), id(new), self._is_not)
         if pair in self._open:
             return
         self._open.add(pair)
-        self._alive += [old, new]
-        yield from self._flat(self._merged(old, 0), self._merged(new, 1), place)
+        yield from self._flat(self._whole(old, 0), self._whole(new, 1), place)
+
+    def same(self, old: Any, new: Any, seen: set[tuple[int, int]]) -> bool:
+        """Return whether two schemas say the same, but for their texts and the order."""
+        old, new = self._follow[0](old), self._follow[1](new)
+        if (id(old), id(new)) in seen:
+            return True
+        seen.add((id(old), id(new)))
+        if not (isinstance(old, dict | bool) and isinstance(new, dict | bool)):
+            return _canonical(old) == _canonical(new)
+        before, after = self._normal(old, 0), self._normal(new, 1)
+        return before.keys() == after.keys() and all(
+            self._same_at(key, before[key], after[key], seen) for key in before
+        )
+
+    def _same_at(self, key: str, old: Any, new: Any, seen: set[tuple[int, int]]) -> bool:
+        if key in _MAPS and isinstance(old, dict) and isinstance(new, dict):
+            return old.keys() == new.keys() and all(
+                self.same(old[name], new[name], seen) for name in old
+            )
+        if key in _CHOICES or (key == "items" and isinstance(old, list) and isinstance(new, list)):
+            return len(old) == len(new) and self._same_in(
+                old, new, seen, is_ordered=key in _ORDERED
+            )
+        if isinstance(old, dict | bool) and isinstance(new, dict | bool) and key not in _DATA:
+            return self.same(old, new, seen)
+        if key in {"enum", "required", "type"}:
+            return sorted(map(_canonical, old)) == sorted(map(_canonical, new))
+        return _canonical(old) == _canonical(new)
+
+    def _same_in(
+        self,
+        old: Sequence[Any],
+        new: Sequence[Any],
+        seen: set[tuple[int, int]],
+        *,
+        is_ordered: bool,
+    ) -> bool:
+        left = list(new)
+        for one in old:
+            for number, other in enumerate(left[:1] if is_ordered else left):
+                # What a wrong try took to be the same says nothing.
+                tried = set(seen)
+                if self.same(one, other, tried):
+                    seen |= tried
+                    del left[number]
+                    break
+            else:
+                return False
+        return True
+
+    def _normal(self, schema: Any, side: int) -> Schema:
+        whole = self._whole(schema, side)
+        if "oneOf" in whole and self._is_apart(whole, side):
+            whole = {"anyOf" if key == "oneOf" else key: whole[key] for key in whole}
+        kinds = whole.get("type")
+        if "anyOf" in whole or (isinstance(kinds, list) and len(kinds) > 1):
+            choices = self._split(whole, side, with_rest=True)
+            if len(choices) > 1:
+                return {"anyOf": choices}
+        found = {
+            key: value
+            for key, value in whole.items()
+            if not _is_text(key) and value is not False and key not in {"const", "type"}
+            if value not in ({}, []) or key in _DATA or key == "not"
+            if key not in _SUBSCHEMAS | {"items"} or self._is_anything(value, side) is False
+        }
+        found |= {key: False for key in _SUBSCHEMAS if whole.get(key) is False}
+        if kinds is not None:
+            found["type"] = [kinds] if isinstance(kinds, str) else kinds
+        values = _enumerated(whole)
+        return found if values is None else {**found, "enum": values}
+
+    def _is_anything(self, schema: Any, side: int) -> bool:
+        return not isinstance(schema, list) and _extent(self._whole(schema, side)) == "anything"
+
+    def _whole(self, schema: Any, side: int) -> Schema:
+        schema = self._follow[side](schema)
+        found: Schema = self._make(
+            ("whole", side, id(schema)), schema, lambda: self._merged(schema, side)
+        )
+        return found
+
+    def _make(self, key: tuple[Any, ...], source: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._made:
+            self._made[key] = (make(), source)
+        return self._made[key][0]
 
     def _merged(self, schema: Any, side: int, above: tuple[int, ...] = ()) -> Schema:
         """Return a schema without references and, as far as it can be said in one, without allOf."""
@@ -123,38 +325,84 @@ class _Comparison:
             return {}  # it is a part of itself, which says nothing
         if not isinstance(schema, dict):
             return {"not": {}} if schema is False else {}
-        found: Schema = {}
         own = {key: value for key, value in schema.items() if key != "allOf"}
         above = (*above, id(schema))
-        parts = [self._merged(part, side, above) for part in schema.get("allOf", ())]
-        for part in (own, *parts):
-            for key, value in part.items():
-                if key == "required":
-                    found[key] = [*dict.fromkeys([*found.get(key, ()), *value])]
-                elif key == "allOf":
-                    found[key] = [*found.get(key, ()), *value]
-                elif key not in found:
-                    found[key] = value
-                elif found[key] != value and not _is_text(key):
-                    found["allOf"] = [*found.get("allOf", ()), {key: value}]
+        parts = [own, *(self._merged(part, side, above) for part in schema.get("allOf", ()))]
+        left = [rest for keys in _TOGETHER for rest in _separated(parts, keys)]
+        found: Schema = {}
+        for part in parts:
+            left += part.pop("allOf", ())
+            left += [
+                {key: value}
+                for key, value in part.items()
+                if not self._is_joined(found, key, value, side)
+            ]
+        if "oneOf" in found and "anyOf" in found:
+            left.append({"anyOf": found.pop("anyOf")})
+        return {**found, "allOf": left} if left else found
+
+    def _is_joined(self, found: Schema, key: str, value: Any, side: int) -> bool:
+        """Add what another part says of a keyword, if one schema can say both."""
+        if key not in found:
+            found[key] = value
+            return True
+        if _is_text(key) or _canonical(found[key]) == _canonical(value):
+            return True
+        if key == "required":
+            found[key] = [*dict.fromkeys([*found[key], *value])]
+        elif key == "properties":
+            both = found[key].keys() & value.keys()
+            joined = {name: self._both_of(found[key][name], value[name], side) for name in both}
+            found[key] = {**found[key], **value, **joined}
+        elif key == "items" and not isinstance(found[key], list) and not isinstance(value, list):
+            found[key] = self._both_of(found[key], value, side)
+        elif key in _LOWER | {"exclusiveMinimum", "minimum"} and not isinstance(value, bool):
+            found[key] = max(found[key], value)
+        elif key in _UPPER | {"exclusiveMaximum", "maximum"} and not isinstance(value, bool):
+            found[key] = min(found[key], value)
+        else:
+            return False
+        return True
+
+    def _both_of(self, one: Any, other: Any, side: int) -> Any:
+        """Return the schema of what two schemas accept; the same one for the same two."""
+        nodes: dict[int, Any] = {}
+        for each in (one, other):
+            node = self._follow[side](each)
+            nodes |= {id(leaf): leaf for leaf in self._leaves.get(id(node), (node,))}
+        leaves = tuple(nodes.values())
+        if len(leaves) == 1:
+            return leaves[0]
+        found = self._make(("both", *nodes), leaves, lambda: {"allOf": list(leaves)})
+        self._leaves[id(found)] = leaves
         return found
 
     def _flat(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
-        nothing = [_extent(schema) == "nothing" for schema in (old, new)]
+        extents = [_extent(schema) for schema in (old, new)]
+        nothing = [extent == "nothing" for extent in extents]
         if any(nothing):
             if not all(nothing):
                 text = "nothing is possible now" if nothing[1] else "something is possible now"
                 yield Change("narrower" if nothing[1] else "wider", place, text)
             return
         if _choices(old) or _choices(new):
-            yield from self._alternatives(old, new, place)
-            if not (_choices(old) and _choices(new)):
+            if extents[1] == "anything":
+                yield Change("wider", place, "anything is possible now")
+                return
+            both = bool(_choices(old) and _choices(new))
+            changes = list(self._alternatives(old, new, place, with_rest=not both))
+            yield from changes
+            if _likeness(changes) != _ALIKE and not all(map(self._is_apart, (old, new), (0, 1))):
+                # More of one alternative may be less of oneOf.
+                yield Change("other", place, "several of the alternatives may fit at once")
+            if not both:
                 return
         yield from _types(old, new, place)
         yield from _values(old, new, place)
         yield from _bounds(old, new, place)
-        yield from _keywords(old, new, place)
+        yield from self._keywords(old, new, place)
         yield from self._properties(old, new, place)
+        yield from self._patterns(old, new, place)
         yield from self._items(old, new, place)
         for key, more in (("additionalItems", "[]"), ("additionalProperties", ".*")):
             yield from self._subschema(old, new, key, place + more)
@@ -164,24 +412,118 @@ class _Comparison:
             text = f"of what must not be: {change.text}"
             yield Change(flipped(change.effect), change.place, text)
 
-    def _alternatives(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
-        before, after = self._labelled(old, 0), self._labelled(new, 1)
+    def _alternatives(
+        self, old: Schema, new: Schema, place: str, *, with_rest: bool
+    ) -> Iterator[Change]:
+        if {"anyOf", "oneOf"} <= old.keys() ^ new.keys() and not (
+            self._is_apart(old, 0) and self._is_apart(new, 1)
+        ):
+            text = "several of the alternatives may fit now"
+            if "oneOf" in new:
+                text = "no more than one of the alternatives may fit now"
+            yield Change("narrower" if "oneOf" in new else "wider", place, text)
+        before = self._labelled(old, 0, with_rest=with_rest)
+        after = self._labelled(new, 1, with_rest=with_rest)
+        gone = {label: before[label] for label in before if label not in after}
+        come = {label: after[label] for label in after if label not in before}
         for label, schema in before.items():
-            if label not in after:
-                yield Change("narrower", place, f"{label} is no longer possible")
-            else:
+            if label in after:
                 yield from self.schemas(schema, after[label], place)
-        for label in after:
-            if label not in before:
+        yield from self._renamed(gone, come, place)
+        if any("oneOf" in schema for schema in (old, new)):
+            before, after = {}, {}  # to fit another one as well is no help there
+        for label, schema in gone.items():
+            tries = [self._tried(schema, other, place)[0] for other in after.values()]
+            if not any(_likeness(each) in (_ALIKE, _WIDER) for each in tries):
+                yield Change("narrower", place, f"{label} is no longer possible")
+        for label, schema in come.items():
+            tries = [self._tried(other, schema, place)[0] for other in before.values()]
+            if not any(_likeness(each) in (_ALIKE, _NARROWER) for each in tries):
                 yield Change("wider", place, f"{label} is possible now")
 
-    def _labelled(self, schema: Schema, side: int) -> dict[str, Any]:
+    def _is_apart(self, schema: Schema, side: int) -> bool:
+        """Return whether no value fits several alternatives of a oneOf, as far as that is seen."""
+        if "oneOf" not in schema:
+            return True
+        wholes = [self._whole(choice, side) for choice in _choices(schema)]
+        labels = [_label(whole) for whole in wholes]
+        if all("=" in label for label in labels):
+            return len(set(labels)) == len(labels)
+        kinds = [kind for whole in wholes for kind in _type_set(whole)]
+        return len(set(kinds)) == len(kinds)
+
+    def _renamed(self, gone: dict[str, Any], come: dict[str, Any], place: str) -> Iterator[Change]:
+        """Pair what is left over by what it is like, and take it out of both."""
+        for label in [label for label in gone if "=" not in label]:
+            found = [(name, *self._tried(gone[label], come[name], place)) for name in come]
+            fitting = [
+                each
+                for each in found
+                if _likeness(each[1]) < _UNLIKE or _kind(label) == _kind(each[0])
+            ]
+            if fitting:
+                name, changes, opened = min(fitting, key=lambda each: _likeness(each[1]))
+                yield from changes
+                self._open |= opened
+                del gone[label], come[name]
+
+    def _tried(
+        self, old: Any, new: Any, place: str
+    ) -> tuple[list[Change], set[tuple[int, int, bool]]]:
+        trial = _Comparison(*self._follow)
+        trial._is_not = self._is_not
+        trial._open, trial._made, trial._leaves = set(self._open), self._made, self._leaves
+        # What was compared elsewhere, with whatever outcome, is compared again.
+        pair = (id(self._follow[0](old)), id(self._follow[1](new)), self._is_not)
+        trial._open.discard(pair)
+        return list(trial.schemas(old, new, place)), trial._open
+
+    def _labelled(self, schema: Schema, side: int, *, with_rest: bool) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for choice in _choices(schema) or [schema]:
-            label = _label(self._merged(choice, side))
+        for choice in self._split(schema, side, with_rest=with_rest):
+            label = _label(self._whole(choice, side))
             number = sum(other.partition(" #")[0] == label for other in found)
             found[f"{label} #{number + 1}" if number else label] = choice
         return found
+
+    def _split(self, schema: Schema, side: int, *, with_rest: bool) -> list[Any]:
+        """Return the alternatives of a schema, with what it says beside them, one for each type."""
+        rest = self._make(
+            ("rest", id(schema)),
+            schema,
+            lambda: {key: schema[key] for key in schema if key not in {"anyOf", "oneOf"}},
+        )
+        given: Sequence[Any] = _choices(schema)
+        if given and with_rest and _extent(rest) != "anything":
+            given = [self._both_of(choice, rest, side) for choice in given]
+        found: list[Any] = []
+        for choice in given or [schema]:
+            whole = self._whole(choice, side)
+            kinds = whole.get("type")
+            if isinstance(kinds, list) and len(kinds) > 1 and not _choices(whole):
+                found += [self._of_kind(whole, kind) for kind in kinds]
+            else:
+                found.append(choice)
+        return found
+
+    def _of_kind(self, schema: Schema, kind: str) -> Any:
+        return self._make(("kind", id(schema), kind), schema, lambda: _narrowed(schema, kind))
+
+    def _keywords(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
+        for key in dict.fromkeys([*old, *new]):
+            before, after = old.get(key), new.get(key)
+            if key in _HANDLED - _LOWER - _UPPER - _WHOLE - {"multipleOf"} and not (
+                key.startswith("exclusive") and bool in (type(before), type(after))
+            ):
+                continue
+            if _is_said(key, before, after) or (
+                key in _RAW
+                and before is not None
+                and after is not None
+                and self._same_at(key, before, after, set())
+            ):
+                continue
+            yield _keyword(key, old, new, place)
 
     def _properties(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
         before, after = old.get("properties", {}), new.get("properties", {})
@@ -190,16 +532,51 @@ class _Comparison:
             if name in after:
                 yield from self.schemas(schema, after[name], inner)
             else:
-                yield Change("narrower", inner, "the field is gone")
+                yield Change(self._custom("narrower"), inner, "the field is gone")
         for name in after:
             if name not in before:
-                closed = old.get("additionalProperties", True) is False
-                yield Change("wider" if closed else "either", f"{place}.{name}", "a new field")
+                yield from self._new_field(old, after[name], f"{place}.{name}")
         had, has = set(old.get("required", ())), set(new.get("required", ()))
         for name in sorted(has - had):
             yield Change("narrower", f"{place}.{name}", "is required now")
         for name in sorted(had - has):
             yield Change("wider", f"{place}.{name}", "is no longer required")
+
+    def _custom(self, effect: Effect) -> Effect:
+        """Return what is usually made of what is open to anything; of what must not be, nothing."""
+        return "other" if self._is_not else effect
+
+    def _new_field(self, old: Schema, schema: Any, place: str) -> Iterator[Change]:
+        others = old.get("additionalProperties", True)
+        extent = _extent(self._whole(others, 0))
+        if self._is_anything(schema, 1) and extent == "anything":
+            yield Change(self._custom("either"), place, "a new field")
+        elif "patternProperties" in old:
+            yield Change("other", place, "a new field, which was described by a pattern perhaps")
+        elif extent == "nothing":
+            yield Change("wider", place, "a new field")
+        elif extent == "some":
+            yield Change(self._custom("either"), place, "a new field")
+            yield from self.schemas(others, schema, place)
+        elif "properties" in old:
+            # It was open, but nobody sends what is not described.
+            yield Change(self._custom("either"), place, "a new field")
+        else:
+            yield Change("narrower", place, "was anything, and is described now")
+
+    def _patterns(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
+        before, after = old.get("patternProperties", {}), new.get("patternProperties", {})
+        for pattern in dict.fromkeys([*before, *after]):
+            inner = f"{place}.<{pattern}>"
+            if pattern in before and pattern in after:
+                yield from self.schemas(before[pattern], after[pattern], inner)
+                continue
+            is_new = pattern in after
+            others = (old if is_new else new).get("additionalProperties", True)
+            extent = _extent(self._whole(others, 0 if is_new else 1))
+            effect: Effect = {"nothing": "wider", "anything": "narrower"}.get(extent, "other")  # type: ignore[assignment]
+            text = "a new pattern of fields" if is_new else "the pattern of fields is gone"
+            yield Change(effect if is_new else flipped(effect), inner, text)
 
     def _items(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
         before, after = old.get("items", {}), new.get("items", {})
@@ -212,9 +589,9 @@ class _Comparison:
         for number, (one, other) in enumerate(zip(before, after, strict=False)):
             yield from self.schemas(one, other, f"{place}[{number}]")
         for number in range(len(after), len(before)):
-            yield Change("narrower", f"{place}[{number}]", "the element is gone")
+            yield Change(self._custom("narrower"), f"{place}[{number}]", "the element is gone")
         for number in range(len(before), len(after)):
-            yield Change("either", f"{place}[{number}]", "a new element")
+            yield Change(self._custom("either"), f"{place}[{number}]", "a new element")
 
     def _subschema(self, old: Schema, new: Schema, key: str, place: str) -> Iterator[Change]:
         if key in old or key in new:
@@ -222,7 +599,9 @@ class _Comparison:
 
     def _not(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
         if "not" in old or "not" in new:
-            yield from self._both(old.get("not", False), new.get("not", False), place)
+            self._is_not = not self._is_not
+            yield from list(self._both(old.get("not", False), new.get("not", False), place))
+            self._is_not = not self._is_not
 
     def _both(self, before: Any, after: Any, place: str) -> Iterator[Change]:
         """Compare two schemas of which one may accept anything or nothing."""
@@ -240,7 +619,7 @@ class _Comparison:
 def _extent(schema: Schema) -> str:
     if schema.get("not") == {}:
         return "nothing"
-    return "some" if any(not _is_text(key) for key in schema) else "anything"
+    return "some" if any(not _is_text(key) and key != "default" for key in schema) else "anything"
 
 
 def _is_text(key: str) -> bool:
@@ -261,6 +640,46 @@ def _label(schema: Schema) -> str:
     kinds = schema.get("type", "value" if schema else "anything")
     kind = kinds if isinstance(kinds, str) else " or ".join(kinds)
     return f"{kind} {schema['title']}" if isinstance(schema.get("title"), str) else kind
+
+
+def _kind(label: str) -> str:
+    return label.partition(" ")[0]
+
+
+_ALIKE, _WIDER, _NARROWER, _UNLIKE = range(4)
+
+
+def _likeness(changes: Sequence[Change]) -> int:
+    """Return how much one schema is like another one, by what is different."""
+    effects = {change.effect for change in changes} - {"text"}
+    if not effects:
+        return _ALIKE
+    if effects == {"wider"}:
+        return _WIDER
+    return _NARROWER if effects == {"narrower"} else _UNLIKE
+
+
+def _separated(parts: list[Schema], keys: frozenset[str]) -> Iterator[Schema]:
+    """Take keywords that mean something only with what is beside them out of several parts."""
+    concerned = _BESIDE | keys if "if" not in keys else keys
+    if sum(not concerned.isdisjoint(part) for part in parts) < 2:
+        return
+    for part in parts:
+        if not keys.isdisjoint(part):
+            yield {key: part[key] for key in part if key in concerned}
+            for key in keys & part.keys():
+                del part[key]
+
+
+def _narrowed(schema: Schema, kind: str) -> Schema:
+    """Return what a schema of several types says of one of them."""
+    found = {key: value for key, value in schema.items() if kind in _KINDS.get(key, _TYPES)}
+    values = _enumerated(schema)
+    if values is not None:
+        found.pop("const", None)
+        kinds = {kind, "integer"} if kind == "number" else {kind}
+        found["enum"] = [value for value in values if _type_of(value) in kinds]
+    return {**found, "type": kind}
 
 
 def _types(old: Schema, new: Schema, place: str) -> Iterator[Change]:
@@ -335,7 +754,7 @@ def _bound(schema: Schema, key: str, exclusive: str, sign: int) -> tuple[float, 
 
 
 def _is_number(schema: Schema, name: str) -> bool:
-    return isinstance(schema.get(name), int | float)
+    return isinstance(schema.get(name), int | float) and not isinstance(schema[name], bool)
 
 
 def _stated(schema: Schema, *keys: str) -> str:
@@ -343,26 +762,37 @@ def _stated(schema: Schema, *keys: str) -> str:
     return " and ".join(found) or f"no {keys[0]}"
 
 
-def _keywords(old: Schema, new: Schema, place: str) -> Iterator[Change]:
-    for key in dict.fromkeys([*old, *new]):
-        before, after = old.get(key), new.get(key)
-        if before == after or key in _HANDLED - _LOWER - _UPPER - _WHOLE - {"multipleOf"}:
-            continue
-        text = f"{_stated(new, key)}, was {_stated(old, key)}"
-        if _is_text(key):
-            yield Change("text", place, f"{key} changed")
-        elif key in _LOWER:
-            yield Change("narrower" if (after or 0) > (before or 0) else "wider", place, text)
-        elif before is None or before is False:
-            yield Change("narrower", place, text)
-        elif after is None or after is False:
-            yield Change("wider", place, text)
-        elif key in _UPPER:
-            yield Change("narrower" if after < before else "wider", place, text)
-        elif key == "multipleOf":
-            yield Change(_multiple(before, after), place, text)
-        else:
-            yield Change("other", place, text)
+def _is_said(key: str, before: Any, after: Any) -> bool:
+    if key == "uniqueItems":
+        return bool(before) is bool(after)
+    return _canonical(before) == _canonical(after) and (before is None) is (after is None)
+
+
+def _keyword(key: str, old: Schema, new: Schema, place: str) -> Change:
+    before, after = old.get(key), new.get(key)
+    text = f"{_stated(new, key)}, was {_stated(old, key)}"
+    if key == "default":
+        # What is left out means something else now: no schema is another, but a peer may be.
+        return Change("either", place, text)
+    if _is_text(key):
+        return Change("text", place, f"{key} changed")
+    if key in _RAW:
+        text = f"{key} is different"
+    return Change(_keyword_effect(key, before, after), place, text)
+
+
+def _keyword_effect(key: str, before: Any, after: Any) -> Effect:
+    if key in _LOWER:
+        return "narrower" if (after or 0) > (before or 0) else "wider"
+    if key not in _UPPER | _WHOLE | _RAW | {"multipleOf"}:
+        return "other"
+    if before is None or before is False:
+        return "narrower"
+    if after is None or after is False:
+        return "wider"
+    if key in _UPPER:
+        return "narrower" if after < before else "wider"
+    return _multiple(before, after) if key == "multipleOf" else "other"
 
 
 def _multiple(before: float, after: float) -> Effect:
@@ -372,7 +802,16 @@ def _multiple(before: float, after: float) -> Effect:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(_plain(value), sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with 1 for 1.0, which are the same in JSON Schema."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _shown(values: Sequence[Any]) -> str:

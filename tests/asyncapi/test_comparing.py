@@ -115,7 +115,7 @@ REPLY = {"$ref": "#/channels/chat/messages/say"}
         (at(*CHAT, "parameters", "room", "description", "a"), ["documentation only: /rooms/{room} {room}: another description"]),
         (at(*CHAT, "address", "/x"), ["breaking: /rooms/{room}: the channel is gone", "compatible: /x: a new channel"]),
         (at(*CHAT, "x-subprotocols", ["v1"]), ["compatible: /rooms/{room}: a new subprotocol 'v1'"]),
-        (at(*CHAT, "x-close-codes", {"4000": "x"}), ["compatible: /rooms/{room}: other close codes"]),
+        (at(*CHAT, "x-close-codes", {"4000": "x"}), ["compatible: /rooms/{room}: a new close code 4000"]),
         (at(*CHAT, "x-limits", {"max_message": 3}), ["breaking: /rooms/{room}: the limit max_message is 3, was None"]),
         (at("components", "channelBindings", "ws", "ws", "method", "POST"), ["breaking: /rooms/{room}: the method is POST"]),
         (at("components", "channelBindings", "ws", "ws", "query", "required", ["q"]), ["breaking: /rooms/{room} query.q: is required now"]),
@@ -159,7 +159,16 @@ REPLY = {"$ref": "#/channels/chat/messages/say"}
             "compatible: /rooms/{room} send Said: the message is gone",
             "breaking: /rooms/{room} receive say: the reply is gone",
         ]),
-        (at("operations", "in2", {"action": "receive"}), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at("operations", "in2", {"action": "receive"}), ["breaking: operations: an operation without a channel of the document is different"]),
+        (at("components", "schemas", {}), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at(*CHAT, "bindings", {"amqp": {"is": "queue"}}), ["breaking: /rooms/{room} bindings: amqp is different, and it cannot be decided what that means", "breaking: /rooms/{room} query.q: the field is gone"]),
+        (at("components", "channelBindings", "ws", "ws", "x-y", 1), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at(*SAID, "correlationId", {"location": "a"}), ["breaking: /rooms/{room} send Said: correlationId is different, and it cannot be decided what that means"]),
+        (at(*IN, "reply", "channel", {"$ref": "#/channels/chat"}), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at(*IN, "reply", "address", {"location": "a"}), ["breaking: /rooms/{room} receive say reply: address is different, and it cannot be decided what that means"]),
+        (at("operations", "in2", {"action": "receive", "channel": {"$ref": "#/channels/chat"}, "messages": [{"$ref": "#/channels/chat/messages/say"}], "security": [KEY]}), ["breaking: /rooms/{room} receive say: 2 operations, were 1: it cannot be decided what that means"]),
+        (at(*SAID, "payload", "schema", "syntax proto3"), ["breaking: /rooms/{room} send Said: the schema is different, and of a format that cannot be compared"]),
+        (at(*SAY, "headers", {"schemaFormat": "y", "schema": {}}), ["breaking: /rooms/{room} receive say headers: the format of the schema is y, was None", "breaking: /rooms/{room} send say headers: the format of the schema is y, was None", "breaking: /rooms/{room} send say headers: may be array or boolean or integer or null or number or string now", "compatible: /rooms/{room} receive say headers: may be array or boolean or integer or null or number or string now"]),
     ],
 )  # fmt: skip
 def test_a_difference_is_found_and_classed(edit, expected):
@@ -274,3 +283,357 @@ def test_what_is_no_document_is_named(number):
 
     with pytest.raises(DocumentError, match=f"^{('old', 'new')[number]} is no AsyncAPI document"):
         compare(*pair)
+
+
+CLOSING = small()
+CLOSING["channels"]["chat"]["x-close-codes"] = {"4000": "x", "4001": "y"}
+
+
+def test_close_codes_are_compared_one_by_one():
+    edit = at(*CHAT, "x-close-codes", {"4000": "z", "4002": "y"})
+
+    assert changed(edit, CLOSING) == [
+        "compatible: /rooms/{room}: the close code 4001 is gone",
+        "compatible: /rooms/{room}: a new close code 4002",
+        "documentation only: /rooms/{room}: the text of close code 4000 changed",
+    ]
+
+
+INT, UUID = {"name": "int"}, {"name": "uuid"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (None, INT, "breaking: it is int, was any text"),
+        (INT, None, "compatible: it is any text, was int"),
+        (INT, UUID, "breaking: it is uuid, was int"),
+        (INT, INT | {"min": 1}, "breaking: min 1, was none"),
+        (INT | {"min": 1}, INT, "compatible: min gone, was 1"),
+        (INT | {"min": 1}, INT | {"min": 5}, "breaking: min 5, was 1"),
+        (INT | {"min": 5}, INT | {"min": 1}, "compatible: min 1, was 5"),
+        (INT | {"max": 1}, INT | {"max": 5}, "compatible: max 5, was 1"),
+        (INT | {"max": 5}, INT | {"max": 1}, "breaking: max 1, was 5"),
+        (INT | {"max": 5}, INT | {"max": "x"}, "breaking: it is int(max='x'), was int(max=5)"),
+        (INT, INT | {"num_digits": 3}, "breaking: it is int(num_digits=3), was int"),
+        ("what?", INT, "breaking: it is int, was what?"),
+    ],
+)
+def test_another_converter_takes_less_unless_it_certainly_takes_more(old, new, expected):
+    base = small()
+    parameter = base["channels"]["chat"]["parameters"]["room"] = {"x-pattern": "a"}
+    if old is not None:
+        parameter["x-converter"] = old
+    edit = at(*CHAT, "parameters", "room", {} if new is None else {"x-converter": new})
+
+    assert changed(edit, base) == [expected.replace(": ", ": /rooms/{room} {room}: ", 1)]
+
+
+def test_another_default_is_something_that_a_peer_may_notice():
+    base = small()
+    text = base["channels"]["chat"]["messages"]["say"]["payload"]["properties"]["text"]
+    text["default"] = "a"
+    edit = at(*SAY, "payload", "properties", "text", "default", "b")
+
+    assert changed(edit, base) == [
+        "compatible: /rooms/{room} receive say.text: default b, was default a",
+        "compatible: /rooms/{room} send say.text: default b, was default a",
+    ]
+
+
+C = "#/components/schemas/C"
+
+
+def with_schema(schema, **schemas):
+    """Return a document in which a message that is received has a payload."""
+    base = small()
+    base["channels"]["chat"]["messages"] = {"say": {"payload": schema}}
+    base["operations"] = {"in": {"action": "receive", "channel": {"$ref": "#/channels/chat"}}}
+    base["components"]["schemas"] = {"C": {"type": "integer"}, **schemas}
+    return base
+
+
+STRING = at("components", "schemas", "C", {"type": "string"})
+NO_INTEGER = "/rooms/{room} receive say{}: no longer integer"
+
+
+def test_a_schema_of_another_format_may_be_the_same():
+    base = with_schema({"schemaFormat": "avro", "schema": {"type": "record", "required": 5}})
+
+    assert compare(base, copy.deepcopy(base)) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"allOf": [{"properties": {"a": {}}}, {"properties": {"x": {"$ref": C}}}]}, ".x"),
+        ({"allOf": [{"items": {"maximum": 1}}, {"items": {"$ref": C}}]}, "[]"),
+        ({"allOf": [{"properties": {"x": {"$ref": C}}}, {"properties": {"x": {"$ref": C, "title": "t"}}}]}, ".x"),
+        ({"$ref": "#/components/schemas/Formatted"}, ""),
+        ({"patternProperties": {"a": {"$ref": C}}}, ".<a>"),
+    ],
+)  # fmt: skip
+def test_what_is_behind_a_reference_is_compared(schema, place):
+    base = with_schema(schema, Formatted={"schemaFormat": "x", "schema": {"$ref": C}})
+
+    assert f"breaking: {NO_INTEGER.replace('{}', place)}" in changed(STRING, base)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"if": {"$ref": C}, "then": {"minimum": 1}},
+        {"dependencies": {"a": {"$ref": C}}},
+        {"allOf": [{"oneOf": [{"$ref": C}]}, {"oneOf": [{"minimum": 3}]}]},
+        {"oneOf": [{"minimum": 3}], "anyOf": [{"$ref": C}]},
+        {"allOf": [{"additionalProperties": {"$ref": C}}, {"properties": {"a": {}}}]},
+        {"prefixItems": [{"$ref": C}]},
+    ],
+)
+def test_what_cannot_be_compared_is_expanded(schema):
+    assert changed(STRING, with_schema(schema))[0].startswith("breaking: /rooms/{room} receive say")
+
+
+def test_a_message_that_is_only_a_reply_is_compared():
+    base = small()
+    del base["operations"]["out"]
+
+    def edit(document):
+        document["channels"]["chat"]["messages"]["said"]["payload"]["schema"] = {"minimum": 1}
+
+    assert changed(edit, base) == [
+        "compatible: /rooms/{room} reply Said: minimum 1, was no minimum"
+    ]
+
+
+def test_the_messages_of_a_channel_without_operations_go_either_way():
+    base = small()
+    base["operations"] = {}
+
+    assert changed(at(*SAY, "payload", "properties", "text", "maxLength", 2), base) == [
+        "breaking: /rooms/{room} receive say.text: maxLength 2, was maxLength 3",
+        "compatible: /rooms/{room} send say.text: maxLength 2, was maxLength 3",
+    ]
+
+
+def test_an_operation_where_there_was_none_is_one_direction():
+    base = small()
+    base["operations"] = {"in": base["operations"]["in"]}
+    del base["operations"]["in"]["reply"]
+
+    def edit(document):
+        document["operations"] = {}
+
+    assert {line.partition(":")[0] for line in changed(edit, base)} == {"breaking", "compatible"}
+
+
+TRAITS = small()
+TRAITS["components"]["messageTraits"] = {
+    "t": {"contentType": "a/b", "headers": {"required": ["h"]}}
+}
+TRAITS["components"]["operationTraits"] = {"t": {"security": [KEY]}}
+TRAITS["channels"]["chat"]["messages"]["said"] |= {
+    "traits": [{"contentType": "x/y"}, {"$ref": "#/components/messageTraits/t"}],
+    "headers": {"properties": {"i": {}}},
+}
+TRAITS["operations"]["in"]["traits"] = [{"$ref": "#/components/operationTraits/t"}]
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (at("components", "messageTraits", "t", "contentType", "c/d"), ["breaking: /rooms/{room} send Said: the content type is c/d, was a/b"]),
+        (at("components", "messageTraits", "t", "headers", "required", ["i"]), ["breaking: /rooms/{room} send Said headers.h: is no longer required", "compatible: /rooms/{room} send Said headers.i: is required now"]),
+        (at(*SAID, "traits", 0, "contentType", "z/z"), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at("components", "operationTraits", "t", {}), ["compatible: /rooms/{room} receive say: it needs no security scheme any more"]),
+    ],
+)  # fmt: skip
+def test_what_traits_say_is_compared(edit, expected):
+    assert changed(edit, TRAITS) == expected
+
+
+def test_an_operation_on_a_channel_elsewhere_is_compared():
+    base = small()
+    base["components"]["schemas"] = {"Node": {"items": {"$ref": "#/components/schemas/Node"}}}
+    payload = {"payload": {"$ref": "#/components/schemas/Node"}}
+    base["components"]["channels"] = {"c": {"messages": {"m": payload}}}
+    base["operations"]["loose"] = {"action": "send", "channel": {"$ref": "#/components/channels/c"}}
+
+    assert compare(base, copy.deepcopy(base)) == []
+    assert changed(at("components", "schemas", "Node", "maxItems", 3), base) == [
+        "breaking: operations: an operation without a channel of the document is different"
+    ]
+
+
+def test_null_takes_away_what_a_trait_says():
+    base = copy.deepcopy(TRAITS)
+    base["channels"]["chat"]["messages"]["said"]["correlationId"] = None
+    edit = at("components", "messageTraits", "t", "correlationId", {"location": "x"})
+
+    assert changed(edit, base) == [
+        "documentation only: document: the order, or the names of channels, operations and components, is different"
+    ]
+
+
+def test_the_servers_of_a_channel_are_compared():
+    base = small() | {"servers": {"a": {"host": "x"}, "b": {"host": "y"}}}
+    base["channels"]["chat"]["servers"] = [{"$ref": "#/servers/a"}]
+
+    assert changed(at(*CHAT, "servers", [{"$ref": "#/servers/b"}]), base) == [
+        "breaking: /rooms/{room}: it is no longer on the server a",
+        "compatible: /rooms/{room}: it is on the server b now",
+    ]
+
+
+def test_messages_of_one_name_are_compared_each():
+    base = small()
+    base["channels"]["chat"]["messages"]["other"] = {"name": "Said", "payload": {"type": "null"}}
+
+    assert changed(at(*CHAT, "messages", "other", "payload", {"type": "string"}), base) == [
+        "breaking: /rooms/{room} send Said #2: may be string now",
+        "compatible: /rooms/{room} send Said #2: no longer null",
+    ]
+
+
+def test_a_reply_on_another_channel_is_not_decided():
+    base = small()
+    base["channels"]["more"] = {"address": "/more", "messages": {"said": {"name": "Said"}}}
+    del base["operations"]["in"]["reply"]["messages"]
+
+    def edit(document):
+        document["operations"]["in"]["reply"] = {
+            "channel": {"$ref": "#/channels/more"},
+            "messages": [{"$ref": "#/channels/more/messages/said"}],
+        }
+
+    assert "breaking: /rooms/{room} receive say: the reply is on another channel" in changed(
+        edit, base
+    )
+
+
+def test_another_text_of_a_security_scheme_is_documentation():
+    base = small()
+    base["operations"]["in"]["security"] = [KEY]
+
+    assert changed(at("components", "securitySchemes", "a", "description", "x"), base) == [
+        "documentation only: /rooms/{room} receive say: the text of a security scheme changed"
+    ]
+
+
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Protocol", "sec-websocket-protocol"])
+def test_the_first_subprotocol_is_no_other_header(name):
+    def edit(document):
+        ws = document["components"]["channelBindings"]["ws"]["ws"]
+        ws["headers"] = {"type": "object", "properties": {"X": {}, name: {"enum": ["v1"]}}}
+
+    assert changed(edit) == [
+        "compatible: /rooms/{room}: a new subprotocol 'v1'",
+        "compatible: /rooms/{room} headers.X: a new field",
+    ]
+
+
+def test_the_first_optional_parameter_of_a_query_is_compatible():
+    base = small()
+    base["components"]["channelBindings"]["ws"]["ws"] = {}
+    query = {"type": "object", "properties": {"q": {"type": "string"}}}
+
+    assert changed(at("components", "channelBindings", "ws", "ws", "query", query), base) == [
+        "compatible: /rooms/{room} query.q: a new field"
+    ]
+
+
+@pytest.mark.parametrize("schema", [True, 3])
+def test_a_protocol_header_may_be_described_in_any_way(schema):
+    headers = {"properties": {"Sec-WebSocket-Protocol": True, "x": {}}}
+
+    assert changed(at("components", "channelBindings", "ws", "ws", "headers", headers)) == [
+        "compatible: /rooms/{room} headers.x: a new field"
+    ]
+
+
+PATH = {"name": "path"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (None, PATH, "compatible: it is path, was any text"),
+        (PATH, None, "breaking: it is any text, was path"),
+        (INT, PATH, "compatible: it is path, was int"),
+        (PATH, INT, "breaking: it is int, was path"),
+        ({"name": []}, None, "breaking: it is any text, was []"),
+        ("own", None, "breaking: it is any text, was own"),
+    ],
+)
+def test_a_path_takes_more_than_a_text(old, new, expected):
+    base = small()
+    parameter = base["channels"]["chat"]["parameters"]["room"] = {"x-pattern": "a"}
+    if old is not None:
+        parameter["x-converter"] = old
+    edit = at(
+        *CHAT, "parameters", "room", {"x-pattern": "b", **({"x-converter": new} if new else {})}
+    )
+
+    assert changed(edit, base) == [expected.replace(": ", ": /rooms/{room} {room}: ", 1)]
+
+
+def schema_at(name, value):
+    return at(*SAY, "payload", {name: value})
+
+
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        (at(*CHAT, "address", 3), "channels/chat/address: this is no text or null"),
+        (at(*CHAT, "bindings", 0), "channels/chat/bindings: this is no object"),
+        (at(*OUT, "messages", 0), "operations/out/messages: this is no list"),
+        (at(*OUT, "security", 0), "operations/out/security: this is no list"),
+        (at(*OUT, "reply", []), "operations/out/reply: this is no object"),
+        (at(*SAY, 0), "channels/chat/messages/say: this is no object"),
+        (at(*CHAT, "x-subprotocols", 5), "channels/chat/x-subprotocols: this is no list"),
+        (at(*OUT, "action", ["x"]), "operations/out/action: this is no text"),
+        (schema_at("properties", []), "channels/chat/messages/say/payload/properties: this is no object"),
+        (schema_at("required", 5), "channels/chat/messages/say/payload/required: this is no list"),
+        (schema_at("required", [5]), "channels/chat/messages/say/payload/required/0: this is no text"),
+        (schema_at("type", 5), "channels/chat/messages/say/payload/type: this is no text or list of texts"),
+        (schema_at("minLength", "3"), "channels/chat/messages/say/payload/minLength: this is no number"),
+        (schema_at("maxLength", "3"), "channels/chat/messages/say/payload/maxLength: this is no number"),
+        (schema_at("multipleOf", 0), "channels/chat/messages/say/payload/multipleOf: this is no number above 0"),
+        (schema_at("items", [5]), "channels/chat/messages/say/payload/items/0: this is no schema"),
+        (schema_at("allOf", 5), "channels/chat/messages/say/payload/allOf: this is no list"),
+        (at(*SAID, "payload", "schema", {"type": 5}), "channels/chat/messages/said/payload/schema/type: this is no text or list of texts"),
+        (at("components", "channelBindings", "ws", "ws", "query", True), "components/channelBindings/ws/ws/query: this is no object"),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_wrong_shape_is_named(edit, place):
+    with pytest.raises(DocumentError) as caught:
+        changed(edit)
+
+    assert f"new, at #/{place}." in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, 5])
+def test_null_is_no_object(value):
+    new = small()
+    new["channels"]["chat"]["bindings"] = value
+
+    with pytest.raises(DocumentError, match=r"at #/channels/chat/bindings: this is no object"):
+        compare(small(), new)
+
+
+def test_what_may_be_of_several_shapes_is_taken_in_each():
+    schema = {"items": [{}], "dependencies": {"a": ["b"], "c": {}}, "properties": {"x": True}}
+
+    assert compare(with_schema(schema), with_schema(copy.deepcopy(schema))) == []
+
+
+def nested(depth, leaf):
+    for _ in range(depth):
+        leaf = {"properties": {"x": leaf}}
+    return leaf
+
+
+@pytest.mark.parametrize("depth", [380, 3000])
+def test_what_is_nested_too_deeply_is_an_error(depth):
+    with pytest.raises(DocumentError, match="nested too deeply"):
+        compare(with_schema(nested(depth, {"type": "null"})), with_schema(nested(depth, {})))

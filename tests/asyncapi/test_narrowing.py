@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from falcon_pachinko.asyncapi.narrowing import changes_of
 from falcon_pachinko.asyncapi.narrowing import flipped
+from falcon_pachinko.asyncapi.narrowing import is_same
 
 A = {"properties": {"type": {"const": "a"}}}
 B = {"properties": {"type": {"const": "b"}}}
@@ -120,7 +121,7 @@ def test_a_change_is_narrower_one_way_and_wider_the_other(wide, narrow, place):
         (
             {"oneOf": [{"properties": {"x": True, "y": {"enum": [1, 2]}}}]},
             {"oneOf": [{"properties": {"x": True, "y": {"enum": [1]}}}]},
-            [("wider", ""), ("narrower", "")],
+            [("narrower", ".y")],
         ),
     ],
 )  # fmt: skip
@@ -198,3 +199,174 @@ def test_what_is_compatible_accepts_what_was_accepted(old, new, values):
 @given(SCHEMAS)
 def test_a_schema_is_as_itself(schema):
     assert effects(schema, copy.deepcopy(json.loads(json.dumps(schema)))) == []
+
+
+STRING, INTEGER, NUMBER, NULL = ({"type": name} for name in ("string", "integer", "number", "null"))
+
+
+def titled(title, **more):
+    return {"type": "object", "title": title, "properties": {"x": INTEGER}, **more}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({"anyOf": [INTEGER, STRING]}, {}, [("wider", "")]),
+        ({"anyOf": [INTEGER, NULL]}, {"anyOf": [NUMBER, NULL]}, [("wider", "")]),
+        ({"anyOf": [INTEGER, STRING]}, {"anyOf": [NUMBER, STRING]}, [("wider", "")]),
+        ({"anyOf": [INTEGER, NUMBER, NULL]}, {"anyOf": [NUMBER, NULL]}, []),
+        ({"anyOf": [NUMBER, NULL]}, {"anyOf": [INTEGER, NUMBER, NULL]}, []),
+        ({"anyOf": [titled("Point"), NULL]}, {"anyOf": [titled("Position"), NULL]}, [("text", "")]),
+        (
+            {"anyOf": [titled("A"), NULL]},
+            {"anyOf": [titled("B", required=["x"]), NULL]},
+            [("text", ""), ("narrower", ".x")],
+        ),
+        ({"type": ["string", "null"]}, {"anyOf": [STRING, NULL]}, []),
+        (
+            {"type": ["string", "null"], "maxLength": 3, "enum": ["a", None]},
+            {"anyOf": [{**STRING, "maxLength": 3, "enum": ["a"]}, {**NULL, "enum": [None]}]},
+            [],
+        ),
+        (
+            {"type": ["number", "null"], "const": 3},
+            {"anyOf": [{**NUMBER, "enum": [3]}, {**NULL, "enum": []}]},
+            [],
+        ),
+        ({"uniqueItems": False}, {}, []),
+        ({"enum": [1, [1]]}, {"enum": [1.0, [1.0]]}, []),
+        (STRING, {"anyOf": [STRING, NULL], "maxLength": 3}, [("narrower", ""), ("wider", "")]),
+        ({"oneOf": [A, B]}, {"anyOf": [A, B]}, []),
+        ({"oneOf": [STRING, OBJECT]}, {"anyOf": [STRING, OBJECT]}, []),
+        ({"oneOf": [NUMBER, INTEGER]}, {"anyOf": [NUMBER, INTEGER]}, [("wider", ""), ("other", "")]),
+        ({"anyOf": [NUMBER, INTEGER]}, {"oneOf": [NUMBER, INTEGER]}, [("narrower", ""), ("other", "")]),
+        ({"oneOf": [INTEGER, STRING]}, {"oneOf": [INTEGER, NUMBER, STRING]}, [("wider", ""), ("other", "")]),
+        ({"not": {"properties": {"x": STRING}}}, {"not": {"items": {}}}, [("other", ".x")]),
+        (OBJECT, {**OBJECT, "properties": {"x": INTEGER}}, [("narrower", ".x")]),
+        ({**OBJECT, "properties": {}}, {**OBJECT, "properties": {"x": INTEGER}}, [("either", ".x")]),
+        (
+            {**OBJECT, "additionalProperties": STRING},
+            {**OBJECT, "additionalProperties": STRING, "properties": {"x": INTEGER}},
+            [("either", ".x"), ("narrower", ".x"), ("wider", ".x")],
+        ),
+        (
+            {"patternProperties": {"a": STRING}},
+            {"patternProperties": {"a": STRING}, "properties": {"a": INTEGER}},
+            [("other", ".a")],
+        ),
+        (
+            {"additionalProperties": False},
+            {"additionalProperties": False, "patternProperties": {"a": {}}},
+            [("wider", ".<a>")],
+        ),
+        (
+            {"additionalProperties": False, "patternProperties": {"a": {}}},
+            {"additionalProperties": False},
+            [("narrower", ".<a>")],
+        ),
+        ({}, {"patternProperties": {"a": STRING}}, [("narrower", ".<a>")]),
+        (
+            {"additionalProperties": STRING},
+            {"additionalProperties": STRING, "patternProperties": {"a": {}}},
+            [("other", ".<a>")],
+        ),
+        ({"exclusiveMinimum": True}, {"exclusiveMinimum": False}, [("other", "")]),
+        ({"nullable": True}, {}, [("other", "")]),
+        ({"if": STRING}, {}, [("wider", "")]),
+        ({}, {"if": STRING}, [("narrower", "")]),
+        (
+            {"allOf": [{"minimum": 1, "maximum": 5, "required": ["a"]}, {"minimum": 2, "maximum": 4, "required": ["b"]}]},
+            {"minimum": 2, "maximum": 4, "required": ["b", "a"]},
+            [],
+        ),
+        (
+            {"allOf": [{"if": STRING, "then": NULL}, {"if": NULL}]},
+            {"allOf": [{"if": NULL}, {"if": STRING, "then": NULL}]},
+            [],
+        ),
+        ({"allOf": [{"title": "a", "type": "null"}, {"title": "b"}]}, {"title": "a", **NULL}, []),
+        (
+            {"allOf": [{"items": [STRING]}, {"items": [NULL]}]},
+            {"allOf": [{"items": [STRING]}, {"items": [STRING]}]},
+            [("wider", "")],
+        ),
+        (
+            {"allOf": [{"properties": {"x": STRING}}, {"properties": {"x": {"maxLength": 3}}}]},
+            {"properties": {"x": {**STRING, "maxLength": 3}}},
+            [],
+        ),
+    ],
+)  # fmt: skip
+def test_a_change_is_no_more_than_it_is(old, new, expected):
+    assert sorted(effects(old, new)) == sorted(expected)
+
+
+def same(old, new):
+    return is_same(old, new, lambda node: node, lambda node: node)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"type": ["string", "null"]}, {"anyOf": [{**STRING, "title": "t"}, NULL]}),
+        ({"anyOf": [STRING, {"properties": {"x": NULL}}]}, {"anyOf": [{"properties": {"x": NULL}}, STRING]}),
+        ({"required": ["a", "b"], "items": {}}, {"required": ["b", "a"], "additionalProperties": True}),
+        ({"const": 1, "uniqueItems": False}, {"enum": [1.0]}),
+        ({"allOf": [{"minimum": 1}, {"maximum": 3}]}, {"maximum": 3, "minimum": 1}),
+        ({"items": [STRING, NULL]}, {"items": [STRING, NULL]}),
+        ({"additionalProperties": False}, {"additionalProperties": {"not": {}}}),
+        ({"dependencies": {"a": ["b"]}, "not": {}}, {"dependencies": {"a": ["b"]}, "not": {}}),
+        ({"anyOf": [STRING, STRING]}, {"anyOf": [STRING, STRING]}),
+        ({"oneOf": [STRING, NULL]}, {"anyOf": [NULL, STRING]}),
+        (True, {"title": "t"}),
+    ],
+)  # fmt: skip
+def test_schemas_that_say_the_same_are_the_same(old, new):
+    assert same(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"anyOf": [STRING, NULL]}, {"anyOf": [STRING, INTEGER]}),
+        ({"items": [STRING, NULL]}, {"items": [NULL, STRING]}),
+        ({"properties": {"title": {}}}, {"properties": {}}),
+        ({"dependencies": {"a": ["b"]}}, {"dependencies": {"a": {}}}),
+        ({"dependencies": {"a": ["b"]}}, {"dependencies": {"a": ["c"]}}),
+        ({"const": True}, {"const": 1}),
+        (True, False),
+    ],
+)
+def test_schemas_that_say_something_else_are_not_the_same(old, new):
+    assert not same(old, new)
+
+
+def test_what_must_not_be_is_compared_apart_from_what_may_be():
+    def schema(number):
+        node = {"minimum": number}
+        return {
+            "properties": {"x": {"$ref": ""}},
+            "not": {"$ref": ""},
+        }, lambda found: node if "$ref" in found else found
+
+    (old, follow_old), (new, follow_new) = schema(1), schema(2)
+
+    found = [change.effect for change in changes_of(old, new, follow_old, follow_new)]
+
+    assert found == ["narrower", "wider"]
+
+
+def test_a_recursive_schema_of_parts_ends():
+    def schema(number):
+        one = {"properties": {"value": {"minimum": number}, "next": {"$ref": "a"}}}
+        other = {"properties": {"next": {"$ref": "b"}}}
+        nodes = {"a": one, "b": other}
+        node = {"allOf": [{"$ref": "a"}, {"$ref": "b"}]}
+        return node, lambda found: nodes[found["$ref"]] if "$ref" in found else found
+
+    (old, follow_old), (new, follow_new) = schema(1), schema(2)
+
+    [change] = changes_of(old, new, follow_old, follow_new)
+
+    assert (change.effect, change.place) == ("narrower", ".value")
+    assert is_same(old, old, follow_old, follow_old)
