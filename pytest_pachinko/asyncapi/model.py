@@ -331,8 +331,8 @@ def _matching(text: str, enums: Mapping[str, tuple[str, ...]], rests: Container[
 
 def _message(reader: _Reader, key: str, place: Place, value: Any) -> Message:
     traits = [trait for _, _, trait in reader.items(place, value, "traits")]
-    # What a message says of itself goes before what its traits say.
-    said = [owner["contentType"] for owner in (value, *traits) if "contentType" in owner]
+    # What a message says of itself goes before what its traits say, and a later one before others.
+    said = [owner["contentType"] for owner in (value, *reversed(traits)) if "contentType" in owner]
     content_type = said[0] if said else reader.data.get("defaultContentType")
     schema = (*place, "payload") if "payload" in value else None
     return Message(key, pointer(place), content_type, schema)

@@ -87,6 +87,20 @@ def _targets(document: _Document) -> Iterator[Problem]:
             yield from _messages(document, (*place, "messages"), value["messages"], owner)
 
 
+def _places(document: _Document) -> Iterator[Problem]:
+    """A channel of the document is on servers of the document."""
+    for place, _, value in document.of("channel"):
+        for number, reference in enumerate(value.get("servers", ())):
+            at = (*place, "servers", number)
+            server, _ = document.target(at, reference)
+            if place[0] == "channels" and server[0] != "servers":
+                yield Problem(
+                    pointer((*at, "$ref")),
+                    f"the servers of a channel are among #/servers, and {pointer(server)} is not: "
+                    "name it there, as a $ref to this one",
+                )
+
+
 def _messages(
     document: _Document, place: Place, references: list[Any], owner: Place
 ) -> Iterator[Problem]:
@@ -160,7 +174,8 @@ def _ambiguous(document: _Document) -> Iterator[Problem]:
     by_address = defaultdict(list)
     for channel in channels_of(document.data, document.schemas):
         if channel.address is not None:
-            by_address[FIELD.sub("{}", channel.address)].append(channel)
+            # As paths are compared: what is around an address does not matter.
+            by_address[FIELD.sub("{}", channel.address).strip("/")].append(channel)
     for same in by_address.values():
         for number, channel in enumerate(same):
             other = next((c for c in same[:number] if not distinguishable(c, channel)), None)
@@ -641,6 +656,7 @@ _MEDIA_TYPE = re.compile(r"(?i)[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;.*)?")
 _RULES: tuple[Callable[[_Document], Iterator[Problem]], ...] = (
     _targets,
     _addresses,
+    _places,
     _ambiguous,
     _parameters,
     _servers,

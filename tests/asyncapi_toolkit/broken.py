@@ -459,6 +459,20 @@ KINDS = [
         "has this address too",
     ),
     Kind(
+        "two channels have one address, written with and without a slash",
+        "#/channels/news/address",
+        "rooms/{room}",
+        "#/channels/news/address",
+        "has this address too",
+    ),
+    Kind(
+        "a channel is on a server that is a component only",
+        "#/channels/news/servers",
+        [{"$ref": "#/components/servers/dev"}],
+        "#/channels/news/servers/0/$ref",
+        "the servers of a channel are among #/servers",
+    ),
+    Kind(
         "two messages of a channel that are sent have one name",
         "#/channels/news/messages",
         {"item": {"name": "one"}, "other": {"name": "one"}},
@@ -824,6 +838,8 @@ def broken(kind: Kind) -> dict[str, Any]:
     document = copy.deepcopy(good())
     if "components/channels" in str(kind.value):
         document["components"]["channels"] = {"spare": {"address": "/spare"}}
+    if "components/servers" in str(kind.value):
+        document["components"]["servers"] = copy.deepcopy(document["servers"])
     if kind.value == "#/x-shared":
         document["x-shared"] = {"name": "shared", "oops": 1}
     *way, last = [part.replace("~1", "/") for part in kind.path.split("/")[1:]]

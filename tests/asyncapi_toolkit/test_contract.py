@@ -636,7 +636,7 @@ def test_without_a_content_type_text_is_held_to_the_schema() -> None:
 
 
 def test_a_content_type_may_be_one_of_a_trait() -> None:
-    traits = [{}, {"contentType": "image/png"}]
+    traits = [{"contentType": "text/plain"}, {"contentType": "image/png"}, {}]
 
     assert "image/png is binary" in only({}, "x", traits=traits)[-1]
 
