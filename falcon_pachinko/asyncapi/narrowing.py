@@ -708,9 +708,22 @@ def _type_of(value: Any) -> str:
     return "null" if value is None else names.get(type(value), "object")
 
 
-def _enumerated(schema: Schema) -> list[str] | None:
+def _enumerated(schema: Schema) -> list[Any] | None:
+    """Return the only values of a schema: those of its types, if it has any."""
     values = [schema["const"]] if "const" in schema else schema.get("enum")
-    return values if isinstance(values, list) else None
+    if not isinstance(values, list):
+        return None
+    kinds = schema.get("type")
+    if kinds is None:
+        return values
+    allowed = {kinds} if isinstance(kinds, str) else set(kinds)
+    return [value for value in values if not allowed.isdisjoint(_types_of(value))]
+
+
+def _types_of(value: Any) -> set[str]:
+    kind = _type_of(value)
+    is_whole = kind == "number" and value.is_integer()
+    return {kind} | ({"number"} if kind == "integer" else {"integer"} if is_whole else set())
 
 
 def _values(old: Schema, new: Schema, place: str) -> Iterator[Change]:
