@@ -5,8 +5,8 @@ goes, but in a task of its own, which ``asyncio.current_task()`` returns. What i
 such as ``asyncio.timeout``, is aimed at that task, and never at a caller that is somewhere else by
 then.
 
-Unlike an eager task, this one is made ahead of need. It serves everything that is begun in one
-turn of the event loop, until something has to wait, and goes with that.
+Unlike an eager task, this one is made ahead of need. It serves everything that is begun until
+something has to wait, and goes with that; or until nothing is begun in a turn of the event loop.
 """
 
 from __future__ import annotations
@@ -71,17 +71,18 @@ class Sending:
 class Writer:
     """A task that is made before there is work for it.
 
-    It lives for one turn of the event loop, unless it is given work by then.
+    Without work it lives as long as something is begun in each turn of the event loop.
     """
 
     _spare: ClassVar[Writer | None] = None  # threads may take it from each other
 
-    __slots__ = ("_run", "_work", "loop", "task")
+    __slots__ = ("_run", "_work", "is_used", "loop", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._work: Coroutine[Any, Any, None] | None = None
         self._run: Run = operator.call
+        self.is_used = True  # since its last turn
         # Not by the loop: a task factory might start it here and now. Its own context is of no
         # use, as the work has one, and the sender's is not to be kept.
         self.task: asyncio.Task[None] = asyncio.Task(
@@ -94,6 +95,7 @@ class Writer:
         spare, cls._spare = cls._spare, None
         if spare is None or spare.loop is not loop or spare.task.done():
             return cls(loop)
+        spare.is_used = True
         return spare
 
     def put_back(self) -> None:
@@ -109,6 +111,9 @@ class Writer:
         return self.task
 
     async def _live(self) -> None:
+        while self.is_used and self._work is None:
+            self.is_used = False
+            await asyncio.sleep(0)
         if Writer._spare is self:
             Writer._spare = None
         if self._work is not None:

@@ -769,3 +769,21 @@ async def test_a_task_that_was_cancelled_is_lent_to_nobody() -> None:
 
     assert ws.sent == ["1", "2"]
     assert tasks[0] is not tasks[1]
+
+
+async def test_the_spare_task_lives_while_it_is_used_and_no_longer() -> None:
+    ws, outbox = make()
+    ws.open.set()
+    tasks = []
+    ws.on_send = lambda text: tasks.append(asyncio.current_task())
+    for number in range(5):
+        await outbox.send(str(number))
+        await asyncio.sleep(0)
+    first: Any = tasks[0]
+    assert tasks == [first] * 5
+    assert not first.done()
+    await settle()
+
+    assert first.done()
+    await outbox.send("6")
+    assert tasks[-1] is not first
