@@ -110,7 +110,7 @@ def _read(document: Any) -> tuple[Any, list[Problem]]:
     if isinstance(document, Mapping):
         if wrong := list(_not_json(document)):
             return None, wrong
-        data = _plain(document)
+        data = json.loads(json.dumps(document, default=_as_dict))
         return data, list(_problems(data))
     try:
         path = Path(document)
@@ -185,7 +185,7 @@ def _not_json(data: Any) -> Iterator[Problem]:
     except (TypeError, ValueError, RecursionError) as error:
         yield Problem("#", f"the document holds what JSON cannot: {error}")
         return
-    yield from _no_names(data, ())
+    yield from _no_names(data)
 
 
 def _as_dict(value: Any) -> dict[Any, Any]:
@@ -195,26 +195,18 @@ def _as_dict(value: Any) -> dict[Any, Any]:
     return dict(value)
 
 
-def _no_names(data: Any, place: Place) -> Iterator[Problem]:
+def _no_names(data: Any) -> Iterator[Problem]:
     """Yield the keys that are no text, which JSON would make of them without a word."""
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            if isinstance(key, str):
-                yield from _no_names(value, (*place, key))
-            else:
-                yield Problem(pointer((*place, key)), f"the key {key!r} has to be a string")
-    elif isinstance(data, list | tuple):
-        for number, value in enumerate(data):
-            yield from _no_names(value, (*place, number))
-
-
-def _plain(data: Any) -> Any:
-    """Return data with nothing in it but what a file of JSON has."""
-    if isinstance(data, Mapping):
-        return {key: _plain(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_plain(value) for value in data]
-    return data
+    waiting: list[tuple[Place, Any]] = [((), data)]
+    for place, value in waiting:
+        if isinstance(value, Mapping):
+            for key, each in value.items():
+                if isinstance(key, str):
+                    waiting.append(((*place, key), each))
+                else:
+                    yield Problem(pointer((*place, key)), f"the key {key!r} has to be a string")
+        elif isinstance(value, list | tuple):
+            waiting += [((*place, number), each) for number, each in enumerate(value)]
 
 
 def _problems(data: Any) -> Iterator[Problem]:
