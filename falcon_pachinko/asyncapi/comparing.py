@@ -12,9 +12,10 @@ from typing import Any
 from typing import Literal
 from typing import TYPE_CHECKING
 
+from falcon_pachinko.asyncapi.converters import converter_changes
+from falcon_pachinko.asyncapi.converters import converter_of
 from falcon_pachinko.asyncapi.narrowing import Change
 from falcon_pachinko.asyncapi.narrowing import changes_of
-from falcon_pachinko.asyncapi.narrowing import converter_changes
 from falcon_pachinko.asyncapi.narrowing import flipped
 from falcon_pachinko.asyncapi.narrowing import is_same
 from falcon_pachinko.asyncapi.references import Document
@@ -259,7 +260,7 @@ class _Comparison:
     def _parameter(self, old: Any, new: Any) -> Iterator[Change]:
         if "x-converter" in old or "x-converter" in new:
             # What it takes is more than an enum and a pattern say.
-            yield from converter_changes(_converter(old), _converter(new))
+            yield from converter_changes(converter_of(old), converter_of(new))
             return
         schemas = [
             {key: part[key] for key in ("enum",) if key in part}
@@ -602,11 +603,6 @@ def _places(channels: list[_Channel]) -> dict[str, str]:
         for same in _by_shape(channels).values()
         for channel in same
     }
-
-
-def _converter(parameter: Mapping[str, Any]) -> dict[str, Any] | None:
-    given = parameter.get("x-converter")
-    return given if given is None or isinstance(given, dict) else {"name": given}
 
 
 def _close_codes(

@@ -7,33 +7,23 @@ and so is ``on``. What JSON cannot say is an error, and so is a key that occurs 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
+from typing import TYPE_CHECKING
 
+from falcon_pachinko.asyncapi.core_schema import FLOAT
+from falcon_pachinko.asyncapi.core_schema import INT
+from falcon_pachinko.asyncapi.core_schema import MERGE
+from falcon_pachinko.asyncapi.core_schema import MOST_VALUES
+from falcon_pachinko.asyncapi.core_schema import PLAIN_TAGS
+from falcon_pachinko.asyncapi.core_schema import TAG
+from falcon_pachinko.asyncapi.core_schema import value_of
 from falcon_pachinko.errors import DocumentError
 
+if TYPE_CHECKING:
+    from collections.abc import Container
+
 __all__ = ["as_text", "is_yaml", "read"]
-
-_MOST_VALUES = 1_000_000
-"""How many values a document has, at most, when its aliases are written out."""
-
-_TAG = "tag:yaml.org,2002:"
-_MERGE = f"{_TAG}merge"
-_PLAIN_TAGS = {
-    f"{_TAG}{name}"
-    for name in ("null", "bool", "int", "float", "timestamp", "str", "value", "merge")
-}
-
-# The core schema (YAML 1.2.2, section 10.3.2).
-_WORDS = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_INT = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-_NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 
 
 def is_yaml(path: str | Path) -> bool:
@@ -59,8 +49,8 @@ def as_text(document: dict[str, Any], *, yaml: bool = False) -> str:
         pass
 
     # PyYAML knows YAML 1.1, in which 1e3 and 0o7 are texts that need no quotes.
-    for tag, form in (("int", _INT), ("float", _FLOAT)):
-        Dumper.add_implicit_resolver(f"{_TAG}{tag}", form, None)
+    for tag, form in (("int", INT), ("float", FLOAT)):
+        Dumper.add_implicit_resolver(f"{TAG}{tag}", form, None)
     # Read again, so that nothing in it is the same object, which YAML would write as an alias.
     same = json.loads(text)
     return str(module.dump(same, None, Dumper, sort_keys=False, allow_unicode=True, width=100))
@@ -138,9 +128,9 @@ class _Builder:
                 found = self._sequence(node)
             else:
                 found = self._mapping(node)
-            if found[1] > _MOST_VALUES:
+            if found[1] > MOST_VALUES:
                 raise ValueError(
-                    f"its aliases stand for more than {_MOST_VALUES:,} values: write less"
+                    f"its aliases stand for more than {MOST_VALUES:,} values: write less"
                 )
             self._built[node] = found
         complete = self._built[node]
@@ -149,12 +139,12 @@ class _Builder:
         return complete
 
     def _sequence(self, node: Any) -> tuple[list[Any], int]:
-        _check_tag(node, {f"{_TAG}seq"})
+        _check_tag(node, {f"{TAG}seq"})
         made = [self._sized(each) for each in node.value]
         return [value for value, _ in made], 1 + sum(size for _, size in made)
 
     def _mapping(self, node: Any) -> tuple[dict[str, Any], int]:
-        _check_tag(node, {f"{_TAG}map"})
+        _check_tag(node, {f"{TAG}map"})
         data: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         total = 1
@@ -163,7 +153,7 @@ class _Builder:
                 raise ValueError(f"a key is text in JSON, and here it is not{_line(key)}")
             made, size = self._sized(value)
             total += size
-            if key.tag == _MERGE:
+            if key.tag == MERGE:
                 for each in made if isinstance(made, list) else [made]:
                     if not isinstance(each, dict):
                         raise ValueError(  # noqa: TRY004 - it is about a text
@@ -181,22 +171,19 @@ class _Builder:
 
 
 def _scalar(node: Any) -> Any:
-    _check_tag(node, _PLAIN_TAGS)
+    _check_tag(node, PLAIN_TAGS)
     text: str = node.value
     if node.style:  # it is quoted, or a block
         return text
-    if text in _WORDS:
-        return _WORDS[text]
-    if _NO_NUMBER.match(text):
-        raise ValueError(f"JSON has no number {text}{_line(node)}")
-    if _INT.match(text):
-        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-    return float(text) if _FLOAT.match(text) else text
+    try:
+        return value_of(text)
+    except ValueError as error:
+        raise ValueError(f"{error}{_line(node)}") from None
 
 
-def _check_tag(node: Any, known: set[str]) -> None:
+def _check_tag(node: Any, known: Container[str]) -> None:
     if node.tag not in known:
-        tag = node.tag.replace(_TAG, "!!")
+        tag = node.tag.replace(TAG, "!!")
         raise ValueError(f"JSON has nothing for the tag {tag}: remove it{_line(node)}")
 
 

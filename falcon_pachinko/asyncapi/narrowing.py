@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 from dataclasses import dataclass
 from typing import Any
 from typing import Literal
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
     Follow = Callable[[Any], Any]
 
-__all__ = ["Change", "Effect", "changes_of", "converter_changes", "flipped", "is_same"]
+__all__ = ["Change", "Effect", "changes_of", "flipped", "is_same"]
 
 Effect = Literal["narrower", "wider", "either", "other", "text"]
 """What a change does to the set of accepted values. ``either``: nothing that anybody notices who
@@ -160,58 +159,6 @@ def is_same(old: Any, new: Any, follow_old: Follow, follow_new: Follow) -> bool:
         follow_new: The same in the new one.
     """
     return _Comparison(follow_old, follow_new).same(old, new, set())
-
-
-def converter_changes(old: Schema | None, new: Schema | None) -> Iterator[Change]:
-    """Compare what two converters of a field of a path take.
-
-    Args:
-        old: The ``x-converter`` of the old parameter; None: any text.
-        new: That of the new one.
-    """
-    reaches = [_reach(given) for given in (old, new)]
-    if reaches[0] != reaches[1]:
-        effect: Effect = "narrower" if reaches[1] < reaches[0] else "wider"
-        if {reaches[0], reaches[1]} == {_UNKNOWN, _TEXT}:
-            effect = "other"
-        yield Change(effect, "", f"it is {_converter(new)}, was {_converter(old)}")
-        return
-    old, new = old or {}, new or {}
-    bounds = {
-        key
-        for key in ("min", "max")
-        if all(isinstance(each.get(key), int | float | None) for each in (old, new))
-    }
-    if {key: old[key] for key in old.keys() - bounds} != {
-        key: new[key] for key in new.keys() - bounds
-    }:
-        yield Change("other", "", f"it is {_converter(new)}, was {_converter(old)}")
-        return
-    for key, is_less in (("min", operator.lt), ("max", operator.gt)):
-        was, now = old.get(key), new.get(key)
-        if was != now:
-            wider = now is None or (was is not None and is_less(now, was))
-            text = f"{key} {'gone' if now is None else now}, was {'none' if was is None else was}"
-            yield Change("wider" if wider else "narrower", "", text)
-
-
-_PLAIN, _UNKNOWN, _TEXT, _PATH = range(4)
-
-
-def _reach(given: Schema | None) -> int:
-    """Return how much a converter may take: a part of a text, who knows, a text, or several."""
-    if given is None:
-        return _TEXT
-    if given.get("name") == "path":
-        return _PATH
-    return _PLAIN if str(given.get("name")) in {"dt", "float", "int", "re", "uuid"} else _UNKNOWN
-
-
-def _converter(given: Schema | None) -> str:
-    if given is None:
-        return "any text"
-    arguments = ", ".join(f"{key}={value!r}" for key, value in given.items() if key != "name")
-    return f"{given.get('name')}({arguments})" if arguments else str(given.get("name"))
 
 
 class _Comparison:

@@ -347,11 +347,11 @@ def _default(field: inspect.Field, annotation: Any) -> Schema:
     if field.default is msgspec.NODEFAULT or field.default is msgspec.UNSET:
         return {}
     try:
-        text = msgspec.json.encode(plain(field.default))
-        msgspec.json.decode(text, type=annotation)
-        return {"default": msgspec.json.decode(text)}
+        default = plain(field.default)
+        msgspec.json.decode(msgspec.json.encode(default), type=annotation)
     except Exception:  # noqa: BLE001 - a default need not be what JSON can say, nor be allowed
         return {}
+    return {"default": default}
 
 
 def _plain_extra(extra: Schema | None) -> Schema:

@@ -7,11 +7,15 @@ What JSON cannot say is a problem, and so is a key that occurs twice.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 
+from falcon_pachinko.asyncapi.core_schema import MERGE
+from falcon_pachinko.asyncapi.core_schema import MOST_VALUES
+from falcon_pachinko.asyncapi.core_schema import PLAIN_TAGS
+from falcon_pachinko.asyncapi.core_schema import TAG
+from falcon_pachinko.asyncapi.core_schema import value_of
 from pytest_pachinko.asyncapi.problem import pointer
 from pytest_pachinko.asyncapi.problem import Problem
 from pytest_pachinko.errors import missing
@@ -24,23 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "line_of", "looks_like_json", "read"]
 
-_MOST_VALUES = 1_000_000
-"""How many values a document has, at most, when its aliases are written out."""
-
 _DEEPEST = 400
 """How deeply the values of a document are nested, at most."""
-
-_TAG = "tag:yaml.org,2002:"
-_MERGE = f"{_TAG}merge"
-_PLAIN_TAGS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "str")}
-_PLAIN_TAGS |= {f"{_TAG}value", _MERGE}
-
-# The core schema (YAML 1.2.2, section 10.3.2).
-_NULL = re.compile(r"~|null|Null|NULL|")
-_BOOL = re.compile(r"(true|True|TRUE)|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 class Source(NamedTuple):
@@ -155,8 +144,8 @@ def _yaml(text: str, problems: list[Problem]) -> Any:
         return None
     builder = _Builder(problems)
     data = builder.build(node, ())
-    if builder.sizes[id(node)] > _MOST_VALUES:
-        raise _RefusedError(f"its aliases stand for more than {_MOST_VALUES:,} values: write less")
+    if builder.sizes[id(node)] > MOST_VALUES:
+        raise _RefusedError(f"its aliases stand for more than {MOST_VALUES:,} values: write less")
     return data
 
 
@@ -211,7 +200,7 @@ class _Builder:
         if node.id == "mapping":
             data: Any = self._mapping(node, place)
         elif node.id == "sequence":
-            self._check_tag(node, place, f"{_TAG}seq")
+            self._check_tag(node, place, f"{TAG}seq")
             data = [self.build(each, (*place, n)) for n, each in enumerate(node.value)]
             self._measure(node, node.value)
         else:
@@ -225,7 +214,7 @@ class _Builder:
         self.sizes[id(node)] = 1 + sum(self.sizes[id(child)] for child in children)
 
     def _mapping(self, node: Any, place: Place) -> dict[str, Any]:
-        self._check_tag(node, place, f"{_TAG}map")
+        self._check_tag(node, place, f"{TAG}map")
         data: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for name, value in node.value:
@@ -233,7 +222,7 @@ class _Builder:
                 raise _RefusedError("a key is text in JSON, and here it is not", _line(name), place)
             at = (*place, name.value)
             made = self.build(value, at)
-            if name.tag == _MERGE:
+            if name.tag == MERGE:
                 for each in made if isinstance(made, list) else [made]:
                     if not isinstance(each, dict):
                         raise _RefusedError(
@@ -249,31 +238,21 @@ class _Builder:
 
     def _check_tag(self, node: Any, place: Place, usual: str) -> None:
         if node.tag != usual:
-            tag = node.tag.replace(_TAG, "!!")
+            tag = node.tag.replace(TAG, "!!")
             raise _RefusedError(
                 f"JSON has nothing for the tag {tag}: remove it", _line(node), place
             )
 
     def _scalar(self, node: Any, place: Place) -> Any:
-        if node.tag not in _PLAIN_TAGS:
+        if node.tag not in PLAIN_TAGS:
             self._check_tag(node, place, "")
         text: str = node.value
         if node.style:  # it is quoted, or a block
             return text
-        if _NULL.fullmatch(text):
-            return None
-        if found := _BOOL.fullmatch(text):
-            return found[1] is not None
-        if _NO_NUMBER.fullmatch(text):
-            raise _RefusedError(f"JSON has no number {text}", _line(node), place)
         try:
-            if _INT.fullmatch(text):
-                return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-            return float(text) if _FLOAT.fullmatch(text) else text
+            return value_of(text)
         except ValueError as error:
-            raise _RefusedError(
-                f"this number cannot be read: {error}", _line(node), place
-            ) from None
+            raise _RefusedError(str(error), _line(node), place) from None
 
 
 def _line(node: Any) -> int:
