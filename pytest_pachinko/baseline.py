@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.parity import normalised
+from pytest_pachinko.trace.explain import ARROWS
 from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.naming import holds
 from pytest_pachinko.trace.naming import Namer
@@ -71,8 +72,6 @@ FARTHEST = 300
 
 TAGS = ("type", "kind", "event", "action", "op", "tag", "method", "cmd", "t")
 """Fields whose text tells what a message is, the first one that it has."""
-
-_ARROWS = {"to_app": "→", "from_app": "←"}
 
 _LINE = re.compile(r"    ([←→]) (accepted|denied|json bytes|json|text|bytes|closed)(?: (.*))?")
 
@@ -130,7 +129,7 @@ def wire(traces: Iterable[Trace], rules: Sequence[Rule] = ()) -> dict[str, list[
 
 
 def _line(event: TraceEvent, namer: Namer) -> Line:
-    arrow = _ARROWS[event.direction]
+    arrow = ARROWS[event.direction]
     if event.kind in ("accepted", "denied"):
         payload = namer.payload(redacted(_plain(event)).payload)
         value: dict[str, Any] = {} if event.kind == "accepted" else {"status": payload.status}
@@ -367,7 +366,7 @@ class _Comparison:
 
     def connection(self, before: Sequence[Line], after: Sequence[Line]) -> Iterator[str]:
         yield from self._only("handshake", ("accepted", "denied"), before, after)
-        for arrow in _ARROWS.values():
+        for arrow in ARROWS.values():
             yield from self._frames(before, after, arrow)
         yield from self._only("close", ("closed",), before, after)
 

@@ -40,6 +40,7 @@ from pytest_pachinko.errors import ContractViolated
 from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.trace.event import Request
 from pytest_pachinko.trace.event import UNDECODABLE
+from pytest_pachinko.trace.explain import ARROWS
 from pytest_pachinko.trace.explain import describe
 from pytest_pachinko.trace.explain import shorten
 from pytest_pachinko.trace.record import Trace
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from pytest_pachinko.trace.event import TraceEvent
 
 __all__ = [
-    "ARROWS",
     "Judge",
     "Judgement",
     "Part",
@@ -70,8 +70,6 @@ __all__ = [
 ]
 
 __tracebackhide__ = True  # a failure is shown in the test, not in here
-
-ARROWS = {"to_app": "→", "from_app": "←"}
 
 _MOST = 5
 """How many violations a report describes."""

@@ -9,7 +9,7 @@ from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
 
-from pytest_pachinko.contract import ARROWS
+from pytest_pachinko.trace.explain import ARROWS
 from pytest_pachinko.trace.explain import shorten
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Tally:
         seen: How often each message was seen, by channel, direction and its own key.
         unchecked: How often of these the payload was not looked at.
         strange: What is not documented, by direction, where and what: how often, and in which
-            test first.
+            test; the first one by name.
     """
 
     channels: Counter[str] = field(default_factory=Counter)

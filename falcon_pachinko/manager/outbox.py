@@ -418,8 +418,8 @@ def offer(outboxes: Iterable[Outbox], text: str, size: int) -> int:
     remaining = iter(outboxes)
     with Sending() as sending:
         while True:
-            sweep = _Sweep(sending, text, size)
-            rest = begin(sweep.over(remaining), Context().run)
+            sweep = _Sweep()
+            rest = begin(sweep.over(remaining, sending, text, size), Context().run)
             taken += sweep.taken
             if rest is None:
                 return taken
@@ -438,18 +438,16 @@ class _Sweep:
         waits: Whether that one has to wait; it is the last, then.
     """
 
-    __slots__ = ("_sending", "_size", "_text", "outbox", "taken", "waits")
+    __slots__ = ("outbox", "taken", "waits")
 
-    def __init__(self, sending: Sending, text: str, size: int) -> None:
-        self._sending = sending
-        self._text = text
-        self._size = size
+    def __init__(self) -> None:
         self.taken = 0
         self.waits = False
 
-    async def over(self, outboxes: Iterable[Outbox]) -> None:
+    async def over(
+        self, outboxes: Iterable[Outbox], sending: Sending, text: str, size: int
+    ) -> None:
         """Offer the message to each."""
-        sending, text, size = self._sending, self._text, self._size
         for each in outboxes:
             if each._busy or each._end is not None:
                 self.taken += each._end is None and each._enqueue(_Item(text, size))

@@ -108,10 +108,8 @@ def _name(document: Mapping[str, Any] | str | PathLike[str]) -> str:
 def _read(document: Any) -> tuple[Any, list[Problem]]:
     """Return a document as data, and its problems in the order of their lines."""
     if isinstance(document, Mapping):
-        if wrong := list(_not_json(document)):
-            return None, wrong
-        data = json.loads(json.dumps(document, default=_as_dict))
-        return data, list(_problems(data))
+        data, wrong = _as_json(document)
+        return data, wrong or list(_problems(data))
     try:
         path = Path(document)
         raw = path.read_bytes()
@@ -178,14 +176,14 @@ def _advice(data: Any, problem: Problem) -> str:
     return ""
 
 
-def _not_json(data: Any) -> Iterator[Problem]:
-    """Say if data is none that a file could hold."""
+def _as_json(data: Any) -> tuple[Any, list[Problem]]:
+    """Return data as a file would hold it; None, if it could not, and why."""
     try:
-        json.dumps(data, allow_nan=False, skipkeys=True, default=_as_dict)
+        text = json.dumps(data, allow_nan=False, skipkeys=True, default=_as_dict)
     except (TypeError, ValueError, RecursionError) as error:
-        yield Problem("#", f"the document holds what JSON cannot: {error}")
-        return
-    yield from _no_names(data)
+        return None, [Problem("#", f"the document holds what JSON cannot: {error}")]
+    wrong = list(_no_names(data))
+    return None if wrong else json.loads(text), wrong
 
 
 def _as_dict(value: Any) -> dict[Any, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import cached_property
 from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -44,6 +45,11 @@ class _Document:
         self.data = data
         self.found = found
         self.schemas = schemas
+
+    @cached_property
+    def channels(self) -> list[Channel]:
+        """The channels, as sessions are held to them."""
+        return channels_of(self.data, self.schemas)
 
     def of(self, kind: str) -> Iterator[Node]:
         """Iterate over the objects of a kind."""
@@ -172,7 +178,7 @@ def _address(place: Place, address: str, fields: list[str]) -> Iterator[Problem]
 def _ambiguous(document: _Document) -> Iterator[Problem]:
     """No connection belongs to two channels, as far as an address tells."""
     by_address = defaultdict(list)
-    for channel in channels_of(document.data, document.schemas):
+    for channel in document.channels:
         if channel.address is not None:
             # As paths are compared: what is around an address does not matter.
             by_address[FIELD.sub("{}", channel.address).strip("/")].append(channel)
@@ -397,7 +403,7 @@ def _misspelled(document: _Document) -> Iterator[Problem]:
 
 def _unused(document: _Document) -> Iterator[Problem]:
     """Operations say of all messages who sends them."""
-    channels = channels_of(document.data, document.schemas)
+    channels = document.channels
     if not document.data.get("operations") and any(channel.to_app for channel in channels):
         message = (
             "there are no operations, and so nobody knows who sends which message: add some, with "
@@ -523,7 +529,7 @@ def _constants_of(document: _Document, place: Place, name: str) -> list[Any]:
 def _names(document: _Document) -> Iterator[Problem]:
     """Messages of a channel that go in one direction have names of their own."""
     channels = {}
-    for channel in channels_of(document.data, document.schemas):
+    for channel in document.channels:
         own = document.data["channels"][channel.key]
         at, _ = document.target(("channels", channel.key), own)
         channels[at] = channel

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Pair = tuple[Any | None, TraceEvent | None]
 
 __all__ = [
+    "ARROWS",
     "compare",
     "conversation",
     "describe",
@@ -57,6 +58,8 @@ CONTEXT = 3
 MOST = 200
 """How many lines a comparison has."""
 
+ARROWS = {"to_app": "→", "from_app": "←"}
+
 FIELDS = 8
 """How many fields of a message are shown that differ."""
 
@@ -75,7 +78,7 @@ def _visible(character: str) -> str:
 
 def describe(event: TraceEvent) -> str:
     """Return an event in one line, without its index."""
-    arrow = "→" if event.direction == "to_app" else "←"
+    arrow = ARROWS[event.direction]
     payload = _shown(event)
     match event.kind:
         case "accepted":
