@@ -47,6 +47,7 @@ ORDER = [
     "falcon_pachinko.asyncapi.patterns",
     "falcon_pachinko.asyncapi.scalars",
     "falcon_pachinko.asyncapi.texts",
+    "falcon_pachinko.asyncapi.values",
     "falcon_pachinko.asyncapi.schemas",
     "falcon_pachinko.asyncapi.examples",
     "falcon_pachinko.asyncapi.model",

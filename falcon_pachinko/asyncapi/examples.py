@@ -14,8 +14,10 @@ from msgspec import inspect
 
 from falcon_pachinko.asyncapi.patterns import sample
 from falcon_pachinko.asyncapi.schemas import DICTS
-from falcon_pachinko.asyncapi.schemas import plain
 from falcon_pachinko.asyncapi.schemas import united
+from falcon_pachinko.asyncapi.texts import name_of
+from falcon_pachinko.asyncapi.values import check_example
+from falcon_pachinko.asyncapi.values import plain
 from falcon_pachinko.schema import bare
 
 if TYPE_CHECKING:
@@ -35,9 +37,15 @@ def examples_of(info: Info) -> list[Any]:
 
     Args:
         info: What msgspec says of the type, which is a class.
+
+    Raises:
+        DocumentError: What its author gives is none.
     """
-    decode = msgspec.json.Decoder(bare(info).cls).decode
-    given = [value for value in _given(info) if _is_valid(value, decode)]
+    cls = bare(info).cls
+    decode = msgspec.json.Decoder(cls).decode
+    for value in _written(info):
+        check_example(name_of(cls), value, decode)
+    given = _given(info)
     if given:
         return given
     try:
@@ -59,12 +67,15 @@ def _given(info: Info) -> list[Any]:
     """Return the examples that somebody wrote down for a type; a tag need not be written."""
     inner = bare(info)
     tag = {inner.tag_field: inner.tag} if getattr(inner, "tag", None) is not None else {}
+    found = plain(_written(info))
+    return [{**tag, **value} if isinstance(value, dict) else value for value in found]
+
+
+def _written(info: Info) -> list[Any]:
     while isinstance(info, inspect.Metadata):
-        found = (info.extra_json_schema or {}).get("examples")
+        found: list[Any] = (info.extra_json_schema or {}).get("examples", [])
         if found:
-            return [
-                {**tag, **value} if isinstance(value, dict) else value for value in plain(found)
-            ]
+            return found
         info = info.type
     return []
 

@@ -27,7 +27,10 @@ from falcon_pachinko.asyncapi.scalars import scalar_of
 from falcon_pachinko.asyncapi.scalars import SCALARS
 from falcon_pachinko.asyncapi.texts import docs_of
 from falcon_pachinko.asyncapi.texts import name_of
+from falcon_pachinko.asyncapi.texts import tidy
 from falcon_pachinko.asyncapi.texts import unique
+from falcon_pachinko.asyncapi.values import check_examples
+from falcon_pachinko.asyncapi.values import plain
 from falcon_pachinko.errors import DocumentError
 from falcon_pachinko.schema import bare
 from falcon_pachinko.schema import members_of
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     Info = inspect.Type
     SchemaHook = Callable[[Any], Schema]
 
-__all__ = ["DICTS", "Schemas", "parts_of", "plain", "structs_of", "united"]
+__all__ = ["DICTS", "Schemas", "parts_of", "structs_of", "united"]
 
 _REFERENCE = "#/components/schemas/"
 
@@ -67,18 +70,6 @@ _TEXTS = (
     inspect.TimeType,
     inspect.UUIDType,
 )
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it, the same in every process.
-
-    Raises:
-        TypeError: JSON has no such value.
-    """
-    found = msgspec.json.decode(msgspec.json.encode(value, order="deterministic"))
-    if found is None and value is not None:
-        raise TypeError  # an infinite number
-    return found
 
 
 def structs_of(info: Info) -> list[Info]:
@@ -133,6 +124,7 @@ class Schemas:
 
     def inline(self, info: Info) -> Schema:
         """Return the schema of an object in full, although it could be a component."""
+        _check_fields(info)
         return self._object(info)
 
     def _of(self, info: Info, *, together: bool) -> Schema:
@@ -159,6 +151,7 @@ class Schemas:
         if cls in self._infos:
             return
         if isinstance(info, (*_OBJECTS, inspect.EnumType)):
+            _check_fields(info)
             self._infos[cls] = info
         several = len(structs_of(info)) > 1
         for part in parts_of(info):
@@ -187,7 +180,7 @@ class Schemas:
             found[info.tag_field] = {"const": info.tag}
             if info.array_like or info.cls not in self._alone:
                 required.append(info.tag_field)
-        hints = get_type_hints(get_origin(info.cls) or info.cls, include_extras=True)
+        hints = _hints(info)
         for field in info.fields:
             default = _default(field, hints.get(field.name, Any))
             found[field.encode_name] = _beside(self.of(field.type), default)
@@ -306,18 +299,40 @@ def parts_of(info: Any) -> Iterator[Info]:
 
 
 def _names(infos: Iterable[Any], taken: Iterable[str]) -> dict[Any, str]:
-    """Name the components: by their class; those of one name by their module as well."""
+    """Name the components: by their class; those of one name by where they are defined as well."""
     short: dict[str, list[Any]] = {}
+    homes: dict[str, Any] = {}
     for cls in infos:
         short.setdefault(name_of(cls), []).append(cls)
+        origin = get_origin(cls) or cls
+        home = f"{origin.__module__}.{origin.__qualname__}"
+        if homes.setdefault(home, origin) is not origin:
+            raise DocumentError(
+                f"There are two types called {home}, and nothing tells them apart in a document.\n"
+                "Hint: give one of them another name."
+            )
     used, found = set(taken), {}
     for name, classes in short.items():
         for cls in classes:
-            home = (get_origin(cls) or cls).__module__
-            own = unique(name if len(classes) == 1 else f"{home}.{name}", used)
+            own = unique(name if len(classes) == 1 else _full_name(cls), used)
             used.add(own)
             found[cls] = own
     return found
+
+
+def _full_name(cls: Any) -> str:
+    origin = get_origin(cls) or cls
+    outer = origin.__qualname__.rpartition(".")[0]
+    return ".".join(filter(None, (origin.__module__, tidy(outer) if outer else "", name_of(cls))))
+
+
+def _hints(info: Any) -> dict[str, Any]:
+    return get_type_hints(get_origin(info.cls) or info.cls, include_extras=True)
+
+
+def _check_fields(info: Any) -> None:
+    for name, annotation in _hints(info).items():
+        check_examples(f"{name_of(info.cls)}.{name}", annotation)
 
 
 def _has_tag(info: Any) -> bool:

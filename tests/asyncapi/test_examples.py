@@ -11,6 +11,7 @@ from msgspec import Meta
 from msgspec import Struct
 
 from falcon_pachinko.asyncapi.examples import examples_of
+from falcon_pachinko.errors import DocumentError
 from tests.strategies.shapes import Checked
 from tests.strategies.shapes import FIELDS
 from tests.strategies.shapes import of
@@ -52,11 +53,21 @@ def test_what_its_author_wrote_is_the_example():
     class Say(Struct, tag="say"):
         text: str
 
-    info = inspect.type_info(
-        Annotated[Say, Meta(examples=[{"text": "hi"}, {"text": 1}, Say("ho")])]
-    )
+    info = inspect.type_info(Annotated[Say, Meta(examples=[{"text": "hi"}, Say("ho")])])
 
     assert examples_of(info) == [{"type": "say", "text": "hi"}, {"type": "say", "text": "ho"}]
+
+
+def test_what_its_author_wrote_is_an_error_if_it_is_none():
+    class Say(Struct, tag="say"):
+        text: str
+
+    info = inspect.type_info(Annotated[Say, Meta(examples=[{"text": "hi"}, {"text": 1}])])
+
+    with pytest.raises(
+        DocumentError, match=r"The example {'text': 1} of Say is none: Expected `str`"
+    ):
+        examples_of(info)
 
 
 def test_an_example_that_the_code_of_a_struct_refuses_is_none():

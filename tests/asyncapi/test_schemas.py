@@ -9,6 +9,7 @@ from typing import Annotated
 from typing import Any
 from typing import Generic
 from typing import Literal
+from typing import NewType
 from typing import TypeVar
 
 import msgspec
@@ -312,11 +313,68 @@ def test_two_structs_of_one_name_are_told_apart_by_their_modules():
     assert list(document_of(one | other)["components"]["schemas"]) == ["here.Same", "there.Same"]
 
 
-def test_two_structs_of_one_name_and_module_are_numbered():
+def test_two_structs_of_one_name_and_module_are_told_apart_by_the_class_that_they_are_in():
+    class One:
+        class Same(Struct, tag="one"):
+            x: int
+
+    class Other:
+        class Same(Struct, tag="other"):
+            x: str
+
+    names = list(document_of(One.Same | Other.Same)["components"]["schemas"])
+
+    assert [name.rpartition("_locals_.")[2] for name in names] == ["One.Same", "Other.Same"]
+
+
+def test_two_structs_that_nothing_tells_apart_are_an_error():
     one = msgspec.defstruct("Same", [("x", int)], tag="one", module="here")
     other = msgspec.defstruct("Same", [("x", str)], tag="other", module="here")
 
-    assert list(document_of(one | other)["components"]["schemas"]) == ["here.Same", "here.Same_2"]
+    with pytest.raises(DocumentError, match=r"two types called here\.Same.*\nHint: .*another name"):
+        document_of(one | other)
+
+
+class Box(Struct, Generic[T], tag="box"):
+    content: T
+
+
+def test_a_generic_struct_is_numbered_where_its_arguments_read_alike():
+    class Both(Struct, tag="both"):
+        one: Box[Literal["a b"]]
+        other: Box[Literal["a_b"]]
+
+    names = list(document_of(Both)["components"]["schemas"])
+
+    assert names == ["Both", f"{__name__}.Box_Literal_a_b", f"{__name__}.Box_Literal_a_b_2"]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "error"),
+    [
+        (
+            Annotated[int, "a note", Meta(examples=[1, "two"])],
+            "'two' of Say.x is none: Expected `int`, got",
+        ),
+        (list[Annotated[str, Meta(examples=[5])]] | None, "5 of Say.x is none: Expected `str`"),
+        (Annotated[float, Meta(examples=[float("inf")])], "inf of Say.x is none: .* finite"),
+        (Annotated[Any, Meta(examples=[object])], "of Say.x is none: .* unsupported"),
+        (Annotated[int, Meta(extra_json_schema={"examples": [0.5]})], "0.5 of Say.x is none"),
+        (NewType("N", Annotated[int, Meta(examples=[None])]), "None of Say.x is none"),
+    ],
+)
+def test_an_example_that_is_none_is_an_error_that_names_the_field(annotation, error):
+    with pytest.raises(DocumentError, match=error):
+        document_of(msgspec.defstruct("Say", [("x", annotation)], tag="say"))
+
+
+def test_an_example_of_a_type_that_only_the_application_knows_is_not_judged():
+    price = Annotated[Money, Meta(examples=["5 EUR"], extra_json_schema={"type": "string"})]
+
+    assert document_of(of(price))["components"]["schemas"]["Message"]["properties"]["value"] == {
+        "type": "string",
+        "examples": ["5 EUR"],
+    }
 
 
 def test_a_generic_struct_is_called_after_its_arguments():

@@ -225,9 +225,9 @@ class Wide(Struct, tag="wide"):
     e: list[dict[str, Defaults]]
 
 
-def of(annotation):
+def of(annotation, name="Message"):
     """Make a message with one field of a type."""
-    return msgspec.defstruct("Message", [("value", annotation)], tag="message")
+    return msgspec.defstruct(name, [("value", annotation)], tag="message")
 
 
 FIELDS = {
@@ -338,7 +338,7 @@ FIELDS = {
 }
 
 SHAPES = {
-    **{name: of(annotation) for name, annotation in FIELDS.items()},
+    **{name: of(FIELDS[name], f"Message{number}") for number, name in enumerate(FIELDS)},
     "alias of a generic": Envelope[Cat | Dog],
     "array-like": Listed,
     "array-like, strict": StrictList,

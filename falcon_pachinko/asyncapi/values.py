@@ -1,0 +1,94 @@
+"""Values that somebody wrote down beside a type: as JSON has them, and judged by msgspec. Pure."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from typing import get_args
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from falcon_pachinko.errors import DocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
+
+__all__ = ["check_example", "check_examples", "plain"]
+
+
+class _UnknownError(Exception):
+    """Only a hook of the application can tell."""
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it, the same in every process.
+
+    Raises:
+        TypeError: JSON has no such value.
+    """
+    found = msgspec.json.decode(msgspec.json.encode(value, order="deterministic"))
+    if found is None and value is not None:
+        raise TypeError("JSON has only finite numbers")
+    return found
+
+
+def check_examples(where: str, annotation: Any) -> None:
+    """Judge the examples in an annotation, and in those that it is made of.
+
+    Args:
+        where: What is annotated, for a reader.
+        annotation: What a field is annotated with.
+
+    Raises:
+        DocumentError: An example is none.
+    """
+    for part, examples in _examples(annotation, set()):
+        for example in examples:
+            check_example(where, example, partial(_decode, part))
+
+
+def check_example(where: str, example: Any, decode: Callable[[bytes], Any]) -> None:
+    """Judge one example.
+
+    Args:
+        where: What it is an example of, for a reader.
+        example: A value.
+        decode: From JSON to a value of the type; it raises if there is none.
+
+    Raises:
+        DocumentError: It is none.
+    """
+    try:
+        decode(msgspec.json.encode(plain(example)))
+    except _UnknownError:
+        return
+    except Exception as error:
+        raise DocumentError(
+            f"The example {example!r} of {where} is none: {str(error) or type(error).__name__}.\n"
+            "Hint: Meta(examples=[...]) has values of the type, or what stands for them in JSON."
+        ) from error
+
+
+def _decode(annotation: Any, text: bytes) -> Any:
+    def hook(*_: object) -> None:
+        raise _UnknownError
+
+    return msgspec.json.decode(text, type=annotation, dec_hook=hook)
+
+
+def _examples(annotation: Any, seen: set[int]) -> Iterator[tuple[Any, list[Any]]]:
+    if id(annotation) in seen:
+        return
+    seen.add(id(annotation))
+    # What a name stands for: type X = ..., or NewType.
+    for name in ("__value__", "__supertype__"):
+        if hasattr(annotation, name):
+            yield from _examples(getattr(annotation, name), seen)
+    for meta in getattr(annotation, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta):
+            given = (meta.extra_json_schema or {}).get("examples", ())
+            yield annotation, [*(meta.examples or ()), *given]
+    for part in get_args(annotation):
+        yield from _examples(part, seen)
