@@ -32,7 +32,7 @@ from pytest_pachinko import MemoryTransport
 from tests.loops import run as run_in_thread
 from tests.redis_server import RedisServer
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+pytestmark = pytest.mark.asyncio
 
 PATIENCE = 20.0
 KINDS = ["pub/sub", "streams", "streams, RESP3"]

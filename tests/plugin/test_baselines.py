@@ -280,7 +280,13 @@ WITHOUT = TESTS.replace("test_leave", "no_test_leave")
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), (".",), ("test_it.py",), ("-n", "2"), ("test_it.py", "-n", "2")],
+    [
+        (),
+        (".",),
+        ("test_it.py",),
+        pytest.param(("-n", "2"), marks=pytest.mark.slow),
+        pytest.param(("test_it.py", "-n", "2"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_test_that_is_gone_is_a_change(
     recorded: pytest.Pytester, arguments: tuple[str, ...]
@@ -299,7 +305,7 @@ def test_a_test_that_is_gone_is_a_change(
     "arguments",
     [
         ("-k", "say"),
-        ("-k", "say", "-n", "1"),
+        pytest.param(("-k", "say", "-n", "1"), marks=pytest.mark.slow),
         ("test_it.py::test_say",),
         ("test_it.py::test_say[hi]",),
         ("test_other.py",),
@@ -328,7 +334,7 @@ def test_a_run_of_a_part_misses_nothing(
     assert file_of(recorded).read_text(encoding="utf-8") == before
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.slow)])
 def test_a_module_that_is_skipped_misses_nothing(
     recorded: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
@@ -373,6 +379,7 @@ def test_recording_forgets_a_test_that_is_gone(recorded: pytest.Pytester) -> Non
 # Other ways to run.
 
 
+@pytest.mark.slow
 def test_processes_record_together_what_one_does(recorded: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
 
@@ -383,6 +390,7 @@ def test_processes_record_together_what_one_does(recorded: pytest.Pytester) -> N
     ).read_bytes()
 
 
+@pytest.mark.slow
 def test_processes_show_a_change(recorded: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     recorded.makepyfile(test_it=CLOSED)
@@ -393,6 +401,7 @@ def test_processes_show_a_change(recorded: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.slow
 def test_groups_of_processes_do_not_change_the_names_of_tests(recorded: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     recorded.makepyfile(test_it=f"{TESTS}\npytestmark = pytest.mark.xdist_group('one')\n")
@@ -402,6 +411,7 @@ def test_groups_of_processes_do_not_change_the_names_of_tests(recorded: pytest.P
     assert result.ret == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_no_test_away(recorded: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     recorded.makepyfile(test_it=f"import os\n{WITHOUT}\ndef test_die():\n    os._exit(1)\n")

@@ -361,6 +361,7 @@ def test_both_transports_are_compared_and_held(held: pytest.Pytester) -> None:
     run(held, "--pachinko-transport=parity").assert_outcomes(failed=1)
 
 
+@pytest.mark.slow
 def test_several_processes_are_added_up(held: pytest.Pytester) -> None:
     held.makepyfile(test_a=TALK, test_b=BAD.format(marker=""), test_c=TALK)
 

@@ -176,6 +176,7 @@ def test_the_same_run_tries_the_same_streams(fuzzed: pytest.Pytester) -> None:
     assert len(seen) == 1
 
 
+@pytest.mark.slow
 def test_tests_are_spread_over_processes(fuzzed: pytest.Pytester) -> None:
     fuzzed.makepyfile(twice=REPAIRED)
 
@@ -186,6 +187,7 @@ def test_tests_are_spread_over_processes(fuzzed: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*WebSocket protocol coverage*", "/ *100.0%"])
 
 
+@pytest.mark.slow
 def test_what_is_found_in_another_process_is_in_the_summary(fuzzed: pytest.Pytester) -> None:
     result = run(fuzzed, "-n", "1", "-k", "streams")
 
@@ -604,6 +606,7 @@ def alone(project: pytest.Pytester, *args: str) -> pytest.RunResult:
     return project.runpytest_subprocess("--pachinko-fuzz", "-k", "streams", *args)
 
 
+@pytest.mark.slow
 def test_what_one_machine_has_found_another_one_tries_first(fuzzed: pytest.Pytester) -> None:
     fuzzed.makeconftest(
         """
@@ -669,6 +672,7 @@ def test_a_seed_that_is_none_is_an_error(fuzzed: pytest.Pytester) -> None:
     result.stderr.fnmatch_lines(["ERROR: 'today' is not a valid pachinko_fuzz_seed: *, 0 or more"])
 
 
+@pytest.mark.slow
 def test_a_failure_of_a_route_that_is_gone_is_said_to_be_of_none(fuzzed: pytest.Pytester) -> None:
     run(fuzzed, "-k", "streams").assert_outcomes(failed=1)
     fuzzed.makepyfile(twice=REPAIRED.replace('template="/"', 'template="/new"'))
