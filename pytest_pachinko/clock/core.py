@@ -565,7 +565,6 @@ class Selector:
         and to find that out costs as much as what most turns do.
         """
         ready = loop._ready
-        now = clock.time()
         for turn in range(BUSY_TURNS - clock.turns):
             for _ in range(len(ready)):
                 handle = ready.popleft()
@@ -578,7 +577,7 @@ class Selector:
                 or clock.poked
                 or clock.watched
                 or not clock.users
-                or (timers and timers[0]._when <= now)
+                or (timers and timers[0]._when <= clock.time())
             ):
                 clock.turns += turn
                 return

@@ -125,6 +125,24 @@ async def test_a_timer_that_was_set_before_comes_before_equal_ones():
     assert fired == ["before", "after"]
 
 
+async def test_a_timer_that_is_due_at_once_has_its_turn_while_the_application_is_busy():
+    order = []
+
+    async def handle(wire):
+        while (await wire.receive()) is not None:
+            asyncio.get_running_loop().call_later(0, order.append, "timer")
+            for _ in range(3):
+                await asyncio.sleep(0)
+            order.append("application")
+            await wire.send("done")
+
+    async with connected(handle) as session:
+        await session.send("go")
+        await session.receive()
+
+    assert order == ["timer", "application"]
+
+
 async def test_sums_of_whole_seconds_are_exact():
     async with connected(silent):
         before = now()
