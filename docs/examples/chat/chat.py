@@ -170,8 +170,9 @@ class Guest(WebSocketResource):
             nicks = await self.rooms.nicks(self.room)
             said = await self.rooms.history(self.room)
             history = [msgspec.json.decode(each, type=Said) for each in said]
-            await self.send(Welcome(nicks=nicks, history=history))
+            # First the others: whoever is welcome has been announced, in all processes.
             await self.tell(Joined(nick=self.nick), exclude=[self.connection])
+            await self.send(Welcome(nicks=nicks, history=history))
 
     async def on_say(self, ws, message: Say) -> None:
         """Tell everybody, the speaker included, and remember it."""
