@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Mapping
 from contextlib import contextmanager
+from contextlib import redirect_stdout
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -186,7 +187,8 @@ def _print(text: str) -> None:
 
 
 def _document(target: str, title: str | None, version: str | None) -> dict[str, Any]:
-    with _of_users(f"{target} failed"):
+    # Standard output is the document's, whatever the application prints.
+    with _of_users(f"{target} failed"), redirect_stdout(sys.stderr):
         value = _loaded(target)
         if isinstance(value, Mapping):
             return _titled(value, target, {"title": title, "version": version})

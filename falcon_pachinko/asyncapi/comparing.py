@@ -291,6 +291,8 @@ class _Comparison:
                 _without_protocol(_fielded(document.follow(part.get(name))))
                 for part, document in zip((before, after), self._documents, strict=True)
             ]
+            if name == "headers":
+                schemas[1] = _spelled_as(schemas[0], schemas[1])
             yield from self._schemas(schemas[0], schemas[1], f"{place} {name}", "receive")
 
     def _messages(
@@ -558,6 +560,17 @@ def _without_protocol(schema: Any) -> Any:
     # Headers are the same in whatever case.
     required = [_PROTOCOL if name in names else name for name in schema.get("required", ())]
     return {**schema, "properties": properties, "required": required}
+
+
+def _spelled_as(old: Any, new: Any) -> Any:
+    """Return a schema of headers with their names as in another one: case means nothing in HTTP."""
+    spellings: dict[str, str] = {name.lower(): name for name in old.get("properties", {})}
+    properties = new.get("properties", {}).items()
+    return {
+        **new,
+        "properties": {spellings.get(name.lower(), name): value for name, value in properties},
+        "required": [spellings.get(name.lower(), name) for name in new.get("required", ())],
+    }
 
 
 def _fields(address: str) -> list[str]:

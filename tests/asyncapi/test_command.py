@@ -324,6 +324,15 @@ def test_an_interrupt_remains_one(capsys):
         main(["interrupted:app"])
 
 
+def test_what_an_application_prints_is_no_part_of_the_document(capsys, tmp_path):
+    (tmp_path / "loud.py").write_text("print('hello')\nfrom shop import app")
+
+    status, out, err = run(capsys, "loud:app")
+
+    assert (status, err) == (0, "hello\n")
+    assert json.loads(out)["asyncapi"] == "3.1.0"
+
+
 def test_what_no_utf_8_can_say_is_escaped(capsys, tmp_path):
     _, out, _ = run(capsys, "shop:surrogate")
     status, _, _ = run(capsys, "shop:surrogate", "-o", "a.json")

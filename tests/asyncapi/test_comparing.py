@@ -276,6 +276,17 @@ def test_subprotocols_are_read_from_the_headers_too():
     assert changed(edit, base)[0].startswith("documentation only: document: the order, or")
 
 
+def test_names_of_headers_are_the_same_in_any_case():
+    base = small()
+    ws = base["components"]["channelBindings"]["ws"]["ws"]
+    ws["headers"] = {"properties": {"X-Token": {"type": "string"}}, "required": ["X-Token"]}
+    lower = {"properties": {"x-token": {"type": "string"}}, "required": ["x-token"]}
+
+    edit = at("components", "channelBindings", "ws", "ws", "headers", lower)
+
+    assert [each for each in changed(edit, base) if not each.startswith("documentation")] == []
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_what_is_no_document_is_named(number):
     pair = [small(), small()]
