@@ -56,6 +56,7 @@ ORDER = [
     "falcon_pachinko.asyncapi.core_schema",
     "falcon_pachinko.asyncapi.files",
     "falcon_pachinko.asyncapi.references",
+    "falcon_pachinko.asyncapi.keywords",
     "falcon_pachinko.asyncapi.narrowing",
     "falcon_pachinko.asyncapi.converters",
     "falcon_pachinko.asyncapi.comparing",

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from falcon_pachinko.asyncapi.converters import converter_changes
 from falcon_pachinko.asyncapi.converters import converter_of
-from falcon_pachinko.asyncapi.narrowing import Change
+from falcon_pachinko.asyncapi.keywords import Change
+from falcon_pachinko.asyncapi.keywords import flipped
 from falcon_pachinko.asyncapi.narrowing import changes_of
-from falcon_pachinko.asyncapi.narrowing import flipped
 from falcon_pachinko.asyncapi.narrowing import is_same
 from falcon_pachinko.asyncapi.references import Document
 from falcon_pachinko.asyncapi.references import is_foreign
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Mapping
 
-    from falcon_pachinko.asyncapi.narrowing import Effect
+    from falcon_pachinko.asyncapi.keywords import Effect
 
 __all__ = ["Difference", "compare"]
 

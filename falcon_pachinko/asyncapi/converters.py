@@ -6,13 +6,13 @@ import operator
 from typing import Any
 from typing import TYPE_CHECKING
 
-from falcon_pachinko.asyncapi.narrowing import Change
+from falcon_pachinko.asyncapi.keywords import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Mapping
 
-    from falcon_pachinko.asyncapi.narrowing import Effect
+    from falcon_pachinko.asyncapi.keywords import Effect
 
     Converter = dict[str, Any]
 

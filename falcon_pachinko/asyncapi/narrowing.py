@@ -2,67 +2,44 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import Any
-from typing import Literal
 from typing import TYPE_CHECKING
+
+from falcon_pachinko.asyncapi.keywords import bound_changes
+from falcon_pachinko.asyncapi.keywords import canonical
+from falcon_pachinko.asyncapi.keywords import Change
+from falcon_pachinko.asyncapi.keywords import enumerated
+from falcon_pachinko.asyncapi.keywords import extent_of
+from falcon_pachinko.asyncapi.keywords import flipped
+from falcon_pachinko.asyncapi.keywords import is_said
+from falcon_pachinko.asyncapi.keywords import is_text
+from falcon_pachinko.asyncapi.keywords import keyword_change
+from falcon_pachinko.asyncapi.keywords import LOWER
+from falcon_pachinko.asyncapi.keywords import narrowed
+from falcon_pachinko.asyncapi.keywords import RAW
+from falcon_pachinko.asyncapi.keywords import type_changes
+from falcon_pachinko.asyncapi.keywords import type_set
+from falcon_pachinko.asyncapi.keywords import UPPER
+from falcon_pachinko.asyncapi.keywords import value_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
     from collections.abc import Sequence
 
+    from falcon_pachinko.asyncapi.keywords import Effect
+
     Schema = dict[str, Any]
     Follow = Callable[[Any], Any]
 
-__all__ = ["Change", "Effect", "changes_of", "flipped", "is_same"]
+__all__ = ["changes_of", "is_same"]
 
-Effect = Literal["narrower", "wider", "either", "other", "text"]
-"""What a change does to the set of accepted values. ``either``: nothing that anybody notices who
-keeps to the old schema; ``other``: it cannot be said; ``text``: nothing at all."""
-
-_TEXTS = frozenset(
-    {
-        "$comment",
-        "$id",
-        "$schema",
-        "definitions",
-        "deprecated",
-        "description",
-        "discriminator",
-        "examples",
-        "externalDocs",
-        "readOnly",
-        "title",
-        "writeOnly",
-    }
-)
-_LOWER = frozenset({"minItems", "minLength", "minProperties"})
-_UPPER = frozenset({"maxItems", "maxLength", "maxProperties"})
-_WHOLE = frozenset({"contentEncoding", "contentMediaType", "format", "pattern", "uniqueItems"})
-_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _MAPS = frozenset(
     {"definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
 )
 _CHOICES = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _ORDERED = frozenset({"items", "prefixItems"})
 _DATA = frozenset({"const", "default", "enum"})
-_RAW = frozenset(
-    {
-        "allOf",
-        "dependencies",
-        "dependentRequired",
-        "dependentSchemas",
-        "else",
-        "if",
-        "prefixItems",
-        "then",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    }
-)
-"""What is compared as it is."""
 _BESIDE = frozenset({"items", "patternProperties", "properties"})
 _TOGETHER = (
     frozenset({"additionalProperties"}),
@@ -70,29 +47,8 @@ _TOGETHER = (
     frozenset({"if", "then", "else"}),
 )
 """Keywords that have a meaning only together with what is beside them."""
-_OF_TYPES = (
-    (("contentEncoding", "contentMediaType", "maxLength", "minLength", "pattern"), {"string"}),
-    (("format",), {"integer", "number", "string"}),
-    (
-        ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"),
-        {"integer", "number"},
-    ),
-    (
-        ("additionalItems", "contains", "items", "maxItems", "minItems", "uniqueItems"),
-        {"array"},
-    ),
-    (
-        (
-            *("additionalProperties", "dependencies", "maxProperties", "minProperties"),
-            *("patternProperties", "properties", "propertyNames", "required"),
-        ),
-        {"object"},
-    ),
-)
-_KINDS = {key: kinds for keys, kinds in _OF_TYPES for key in keys}
-"""Of values of which types a keyword says something, if not of all."""
 _SUBSCHEMAS = frozenset({"additionalItems", "additionalProperties", "contains", "propertyNames"})
-_HANDLED = frozenset(
+_ELSEWHERE = frozenset(
     {
         "anyOf",
         "const",
@@ -102,7 +58,6 @@ _HANDLED = frozenset(
         "items",
         "maximum",
         "minimum",
-        "multipleOf",
         "not",
         "oneOf",
         "patternProperties",
@@ -110,31 +65,9 @@ _HANDLED = frozenset(
         "required",
         "type",
     }
-    | _LOWER
-    | _UPPER
-    | _WHOLE
     | _SUBSCHEMAS
 )
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference of two schemas.
-
-    Attributes:
-        effect: What it does to the set of accepted values.
-        place: Where in a value: ``".user.name"``, ``"[]"``.
-        text: What is different.
-    """
-
-    effect: Effect
-    place: str
-    text: str
-
-
-def flipped(effect: Effect) -> Effect:
-    """Return the effect from the other side: what accepts less is what sends less."""
-    return {"narrower": "wider", "wider": "narrower"}.get(effect, effect)  # type: ignore[return-value]
+"""What is not compared as a keyword by itself."""
 
 
 def changes_of(old: Any, new: Any, follow_old: Follow, follow_new: Follow) -> list[Change]:
@@ -186,7 +119,7 @@ class _Comparison:
             return True
         seen.add((id(old), id(new)))
         if not (isinstance(old, dict | bool) and isinstance(new, dict | bool)):
-            return _canonical(old) == _canonical(new)
+            return canonical(old) == canonical(new)
         before, after = self._normal(old, 0), self._normal(new, 1)
         return before.keys() == after.keys() and all(
             self._same_at(key, before[key], after[key], seen) for key in before
@@ -204,8 +137,8 @@ class _Comparison:
         if isinstance(old, dict | bool) and isinstance(new, dict | bool) and key not in _DATA:
             return self.same(old, new, seen)
         if key in {"enum", "required", "type"}:
-            return sorted(map(_canonical, old)) == sorted(map(_canonical, new))
-        return _canonical(old) == _canonical(new)
+            return sorted(map(canonical, old)) == sorted(map(canonical, new))
+        return canonical(old) == canonical(new)
 
     def _same_in(
         self,
@@ -240,18 +173,18 @@ class _Comparison:
         found = {
             key: value
             for key, value in whole.items()
-            if not _is_text(key) and value is not False and key not in {"const", "type"}
+            if not is_text(key) and value is not False and key not in {"const", "type"}
             if value not in ({}, []) or key in _DATA or key == "not"
             if key not in _SUBSCHEMAS | {"items"} or self._is_anything(value, side) is False
         }
         found |= {key: False for key in _SUBSCHEMAS if whole.get(key) is False}
         if kinds is not None:
             found["type"] = [kinds] if isinstance(kinds, str) else kinds
-        values = _enumerated(whole)
+        values = enumerated(whole)
         return found if values is None else {**found, "enum": values}
 
     def _is_anything(self, schema: Any, side: int) -> bool:
-        return not isinstance(schema, list) and _extent(self._whole(schema, side)) == "anything"
+        return not isinstance(schema, list) and extent_of(self._whole(schema, side)) == "anything"
 
     def _whole(self, schema: Any, side: int) -> Schema:
         schema = self._follow[side](schema)
@@ -293,7 +226,7 @@ class _Comparison:
         if key not in found:
             found[key] = value
             return True
-        if _is_text(key) or _canonical(found[key]) == _canonical(value):
+        if is_text(key) or canonical(found[key]) == canonical(value):
             return True
         if key == "required":
             found[key] = [*dict.fromkeys([*found[key], *value])]
@@ -303,9 +236,9 @@ class _Comparison:
             found[key] = {**found[key], **value, **joined}
         elif key == "items" and not isinstance(found[key], list) and not isinstance(value, list):
             found[key] = self._both_of(found[key], value, side)
-        elif key in _LOWER | {"exclusiveMinimum", "minimum"} and not isinstance(value, bool):
+        elif key in LOWER | {"exclusiveMinimum", "minimum"} and not isinstance(value, bool):
             found[key] = max(found[key], value)
-        elif key in _UPPER | {"exclusiveMaximum", "maximum"} and not isinstance(value, bool):
+        elif key in UPPER | {"exclusiveMaximum", "maximum"} and not isinstance(value, bool):
             found[key] = min(found[key], value)
         else:
             return False
@@ -325,7 +258,7 @@ class _Comparison:
         return found
 
     def _flat(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
-        extents = [_extent(schema) for schema in (old, new)]
+        extents = [extent_of(schema) for schema in (old, new)]
         nothing = [extent == "nothing" for extent in extents]
         if any(nothing):
             if not all(nothing):
@@ -344,9 +277,9 @@ class _Comparison:
                 yield Change("other", place, "several of the alternatives may fit at once")
             if not both:
                 return
-        yield from _types(old, new, place)
-        yield from _values(old, new, place)
-        yield from _bounds(old, new, place)
+        yield from type_changes(old, new, place)
+        yield from value_changes(old, new, place)
+        yield from bound_changes(old, new, place)
         yield from self._keywords(old, new, place)
         yield from self._properties(old, new, place)
         yield from self._patterns(old, new, place)
@@ -396,7 +329,7 @@ class _Comparison:
         labels = [_label(whole) for whole in wholes]
         if all("=" in label for label in labels):
             return len(set(labels)) == len(labels)
-        kinds = [kind for whole in wholes for kind in _type_set(whole)]
+        kinds = [kind for whole in wholes for kind in type_set(whole)]
         return len(set(kinds)) == len(kinds)
 
     def _renamed(self, gone: dict[str, Any], come: dict[str, Any], place: str) -> Iterator[Change]:
@@ -441,7 +374,7 @@ class _Comparison:
             lambda: {key: schema[key] for key in schema if key not in {"anyOf", "oneOf"}},
         )
         given: Sequence[Any] = _choices(schema)
-        if given and with_rest and _extent(rest) != "anything":
+        if given and with_rest and extent_of(rest) != "anything":
             given = [self._both_of(choice, rest, side) for choice in given]
         found: list[Any] = []
         for choice in given or [schema]:
@@ -454,23 +387,23 @@ class _Comparison:
         return found
 
     def _of_kind(self, schema: Schema, kind: str) -> Any:
-        return self._make(("kind", id(schema), kind), schema, lambda: _narrowed(schema, kind))
+        return self._make(("kind", id(schema), kind), schema, lambda: narrowed(schema, kind))
 
     def _keywords(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
         for key in dict.fromkeys([*old, *new]):
             before, after = old.get(key), new.get(key)
-            if key in _HANDLED - _LOWER - _UPPER - _WHOLE - {"multipleOf"} and not (
+            if key in _ELSEWHERE and not (
                 key.startswith("exclusive") and bool in (type(before), type(after))
             ):
                 continue
-            if _is_said(key, before, after) or (
-                key in _RAW
+            if is_said(key, before, after) or (
+                key in RAW
                 and before is not None
                 and after is not None
                 and self._same_at(key, before, after, set())
             ):
                 continue
-            yield _keyword(key, old, new, place)
+            yield keyword_change(key, old, new, place)
 
     def _properties(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
         before, after = old.get("properties", {}), new.get("properties", {})
@@ -495,7 +428,7 @@ class _Comparison:
 
     def _new_field(self, old: Schema, schema: Any, place: str) -> Iterator[Change]:
         others = old.get("additionalProperties", True)
-        extent = _extent(self._whole(others, 0))
+        extent = extent_of(self._whole(others, 0))
         if self._is_anything(schema, 1) and extent == "anything":
             yield Change(self._custom("either"), place, "a new field")
         elif "patternProperties" in old:
@@ -520,7 +453,7 @@ class _Comparison:
                 continue
             is_new = pattern in after
             others = (old if is_new else new).get("additionalProperties", True)
-            extent = _extent(self._whole(others, 0 if is_new else 1))
+            extent = extent_of(self._whole(others, 0 if is_new else 1))
             effect: Effect = {"nothing": "wider", "anything": "narrower"}.get(extent, "other")  # type: ignore[assignment]
             text = "a new pattern of fields" if is_new else "the pattern of fields is gone"
             yield Change(effect if is_new else flipped(effect), inner, text)
@@ -552,7 +485,7 @@ class _Comparison:
 
     def _both(self, before: Any, after: Any, place: str) -> Iterator[Change]:
         """Compare two schemas of which one may accept anything or nothing."""
-        kinds = [_extent(self._merged(before, 0)), _extent(self._merged(after, 1))]
+        kinds = [extent_of(self._merged(before, 0)), extent_of(self._merged(after, 1))]
         if kinds[0] == kinds[1] == "some":
             yield from self.schemas(before, after, place)
         elif kinds[0] != kinds[1]:
@@ -563,16 +496,6 @@ class _Comparison:
             yield Change("wider" if is_wider else "narrower", place, f"{now} is possible here now")
 
 
-def _extent(schema: Schema) -> str:
-    if schema.get("not") == {}:
-        return "nothing"
-    return "some" if any(not _is_text(key) and key != "default" for key in schema) else "anything"
-
-
-def _is_text(key: str) -> bool:
-    return key in _TEXTS or key.startswith("x-")
-
-
 def _choices(schema: Schema) -> Sequence[Any]:
     found = schema.get("oneOf") or schema.get("anyOf") or ()
     return found if isinstance(found, list) else ()
@@ -581,7 +504,7 @@ def _choices(schema: Schema) -> Sequence[Any]:
 def _label(schema: Schema) -> str:
     """Say what an alternative is, so that the same one is found in another schema."""
     for name, value in schema.get("properties", {}).items():
-        values = _enumerated(value) if isinstance(value, dict) else None
+        values = enumerated(value) if isinstance(value, dict) else None
         if values is not None and len(values) == 1:
             return f"{name}={values[0]}"
     kinds = schema.get("type", "value" if schema else "anything")
@@ -616,167 +539,3 @@ def _separated(parts: list[Schema], keys: frozenset[str]) -> Iterator[Schema]:
             yield {key: part[key] for key in part if key in concerned}
             for key in keys & part.keys():
                 del part[key]
-
-
-def _narrowed(schema: Schema, kind: str) -> Schema:
-    """Return what a schema of several types says of one of them."""
-    found = {key: value for key, value in schema.items() if kind in _KINDS.get(key, _TYPES)}
-    values = _enumerated(schema)
-    if values is not None:
-        found.pop("const", None)
-        kinds = {kind, "integer"} if kind == "number" else {kind}
-        found["enum"] = [value for value in values if _type_of(value) in kinds]
-    return {**found, "type": kind}
-
-
-def _types(old: Schema, new: Schema, place: str) -> Iterator[Change]:
-    if _enumerated(old) is not None and _enumerated(new) is not None:
-        return  # the values say it
-    before, after = _type_set(old), _type_set(new)
-    if before - after:
-        yield Change("narrower", place, f"no longer {_list(before - after)}")
-    if after - before:
-        yield Change("wider", place, f"may be {_list(after - before)} now")
-
-
-def _type_set(schema: Schema) -> frozenset[str]:
-    kinds = schema.get("type")
-    if kinds is None:
-        values = _enumerated(schema)
-        if values is None:
-            return _TYPES
-        kinds = [_type_of(value) for value in values]
-    found = {kinds} if isinstance(kinds, str) else set(kinds)
-    return frozenset(found | ({"integer"} if "number" in found else set()))
-
-
-def _type_of(value: Any) -> str:
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
-    return "null" if value is None else names.get(type(value), "object")
-
-
-def _enumerated(schema: Schema) -> list[Any] | None:
-    """Return the only values of a schema: those of its types, if it has any."""
-    values = [schema["const"]] if "const" in schema else schema.get("enum")
-    if not isinstance(values, list):
-        return None
-    kinds = schema.get("type")
-    if kinds is None:
-        return values
-    allowed = {kinds} if isinstance(kinds, str) else set(kinds)
-    return [value for value in values if not allowed.isdisjoint(_types_of(value))]
-
-
-def _types_of(value: Any) -> set[str]:
-    kind = _type_of(value)
-    is_whole = kind == "number" and value.is_integer()
-    return {kind} | ({"number"} if kind == "integer" else {"integer"} if is_whole else set())
-
-
-def _values(old: Schema, new: Schema, place: str) -> Iterator[Change]:
-    before, after = _enumerated(old), _enumerated(new)
-    if before is None and after is None:
-        return
-    if before is None or after is None:
-        text = "any value is possible now" if after is None else f"only {_shown(after)} now"
-        yield Change("wider" if after is None else "narrower", place, text)
-        return
-    gone = [value for value in before if _canonical(value) not in map(_canonical, after)]
-    come = [value for value in after if _canonical(value) not in map(_canonical, before)]
-    if gone:
-        yield Change("narrower", place, f"{_shown(gone)} is no longer possible")
-    if come:
-        yield Change("wider", place, f"{_shown(come)} is possible now")
-
-
-def _bounds(old: Schema, new: Schema, place: str) -> Iterator[Change]:
-    for key, exclusive, sign in (
-        ("minimum", "exclusiveMinimum", 1),
-        ("maximum", "exclusiveMaximum", -1),
-    ):
-        before = _bound(old, key, exclusive, sign)
-        after = _bound(new, key, exclusive, sign)
-        if before != after:
-            is_narrower = before is None or (after is not None and after > before)
-            effect: Effect = "narrower" if is_narrower else "wider"
-            was, now = (_stated(schema, key, exclusive) for schema in (old, new))
-            yield Change(effect, place, f"{now}, was {was}")
-
-
-def _bound(schema: Schema, key: str, exclusive: str, sign: int) -> tuple[float, bool] | None:
-    """Return a bound so that the one which accepts less is the greater one."""
-    found = [
-        (sign * schema[name], name == exclusive)
-        for name in (key, exclusive)
-        if _is_number(schema, name)
-    ]
-    return max(found, default=None)
-
-
-def _is_number(schema: Schema, name: str) -> bool:
-    return isinstance(schema.get(name), int | float) and not isinstance(schema[name], bool)
-
-
-def _stated(schema: Schema, *keys: str) -> str:
-    found = [f"{key} {schema[key]}" for key in keys if key in schema]
-    return " and ".join(found) or f"no {keys[0]}"
-
-
-def _is_said(key: str, before: Any, after: Any) -> bool:
-    if key == "uniqueItems":
-        return bool(before) is bool(after)
-    return _canonical(before) == _canonical(after) and (before is None) is (after is None)
-
-
-def _keyword(key: str, old: Schema, new: Schema, place: str) -> Change:
-    before, after = old.get(key), new.get(key)
-    text = f"{_stated(new, key)}, was {_stated(old, key)}"
-    if key == "default":
-        # What is left out means something else now: no schema is another, but a peer may be.
-        return Change("either", place, text)
-    if _is_text(key):
-        return Change("text", place, f"{key} changed")
-    if key in _RAW:
-        text = f"{key} is different"
-    return Change(_keyword_effect(key, before, after), place, text)
-
-
-def _keyword_effect(key: str, before: Any, after: Any) -> Effect:
-    if key in _LOWER:
-        return "narrower" if (after or 0) > (before or 0) else "wider"
-    if key not in _UPPER | _WHOLE | _RAW | {"multipleOf"}:
-        return "other"
-    if before is None or before is False:
-        return "narrower"
-    if after is None or after is False:
-        return "wider"
-    if key in _UPPER:
-        return "narrower" if after < before else "wider"
-    return _multiple(before, after) if key == "multipleOf" else "other"
-
-
-def _multiple(before: float, after: float) -> Effect:
-    if after % before == 0:
-        return "narrower"
-    return "wider" if before % after == 0 else "other"
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(_plain(value), sort_keys=True)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value with 1 for 1.0, which are the same in JSON Schema."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _shown(values: Sequence[Any]) -> str:
-    return ", ".join(map(_canonical, values))
-
-
-def _list(names: frozenset[str]) -> str:
-    return " or ".join(sorted(names))

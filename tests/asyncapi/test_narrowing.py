@@ -2,8 +2,8 @@
 
 import pytest
 
+from falcon_pachinko.asyncapi.keywords import flipped
 from falcon_pachinko.asyncapi.narrowing import changes_of
-from falcon_pachinko.asyncapi.narrowing import flipped
 from falcon_pachinko.asyncapi.narrowing import is_same
 
 A = {"properties": {"type": {"const": "a"}}}
