@@ -92,6 +92,7 @@ class Schemas:
         self._alone: set[Any] = set()
         self._together: set[Any] = set()
         self._scalars: set[str] = set()
+        self._hints: dict[Any, dict[str, Any]] = {}
         for info, together in roots:
             self._collect(info, together=together)
         self._names = _names(self._infos, self._scalars)
@@ -124,7 +125,6 @@ class Schemas:
 
     def inline(self, info: Info) -> Schema:
         """Return the schema of an object in full, although it could be a component."""
-        _check_fields(info)
         return self._object(info)
 
     def _of(self, info: Info, *, together: bool) -> Schema:
@@ -151,8 +151,9 @@ class Schemas:
         if cls in self._infos:
             return
         if isinstance(info, (*_OBJECTS, inspect.EnumType)):
-            _check_fields(info)
             self._infos[cls] = info
+        if isinstance(info, _OBJECTS):
+            self._hints_of(info)
         several = len(structs_of(info)) > 1
         for part in parts_of(info):
             self._collect(part, together=several and isinstance(bare(part), inspect.StructType))
@@ -180,13 +181,23 @@ class Schemas:
             found[info.tag_field] = {"const": info.tag}
             if info.array_like or info.cls not in self._alone:
                 required.append(info.tag_field)
-        hints = _hints(info)
+        hints = self._hints_of(info)
         for field in info.fields:
             default = _default(field, hints.get(field.name, Any))
             found[field.encode_name] = _beside(self.of(field.type), default)
             if field.required:
                 required.append(field.encode_name)
         return found, required
+
+    def _hints_of(self, info: Any) -> dict[str, Any]:
+        """Return what the fields of a class are annotated with; the examples in it are judged."""
+        found = self._hints.get(info.cls)
+        if found is None:
+            found = get_type_hints(get_origin(info.cls) or info.cls, include_extras=True)
+            for name, annotation in found.items():
+                check_examples(f"{name_of(info.cls)}.{name}", annotation)
+            self._hints[info.cls] = found
+        return found
 
     def _object(self, info: Any) -> Schema:
         fields, required = self._fields(info)
@@ -324,15 +335,6 @@ def _full_name(cls: Any) -> str:
     origin = get_origin(cls) or cls
     outer = origin.__qualname__.rpartition(".")[0]
     return ".".join(filter(None, (origin.__module__, tidy(outer) if outer else "", name_of(cls))))
-
-
-def _hints(info: Any) -> dict[str, Any]:
-    return get_type_hints(get_origin(info.cls) or info.cls, include_extras=True)
-
-
-def _check_fields(info: Any) -> None:
-    for name, annotation in _hints(info).items():
-        check_examples(f"{name_of(info.cls)}.{name}", annotation)
 
 
 def _has_tag(info: Any) -> bool:
