@@ -42,12 +42,12 @@ def examples_of(info: Info) -> list[Any]:
         DocumentError: What its author gives is none.
     """
     cls = bare(info).cls
-    decode = msgspec.json.Decoder(cls).decode
     for value in _written(info):
-        check_example(name_of(cls), value, decode)
+        check_example(name_of(cls), value, cls)
     given = _given(info)
     if given:
         return given
+    decode = msgspec.json.Decoder(cls).decode
     try:
         guess = _guess(bare(info), ())
     except _NoneFoundError:

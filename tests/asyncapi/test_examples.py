@@ -70,6 +70,18 @@ def test_what_its_author_wrote_is_an_error_if_it_is_none():
         examples_of(info)
 
 
+def test_what_its_author_wrote_is_not_judged_where_only_the_application_knows_a_type():
+    class Money:
+        pass
+
+    class Pay(Struct, tag="pay"):
+        price: Money
+
+    info = inspect.type_info(Annotated[Pay, Meta(examples=[{"price": "5 EUR"}])])
+
+    assert examples_of(info) == [{"type": "pay", "price": "5 EUR"}]
+
+
 def test_an_example_that_the_code_of_a_struct_refuses_is_none():
     class Never(Struct, tag="never"):
         def __post_init__(self):
