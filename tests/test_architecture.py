@@ -37,6 +37,7 @@ ORDER = [
     "falcon_pachinko.manager.connection",
     "falcon_pachinko.manager.frames",
     "falcon_pachinko.manager.hearing",
+    "falcon_pachinko.manager.telling",
     "falcon_pachinko.manager.backend",
     "falcon_pachinko.manager.memory",
     "falcon_pachinko.manager.redis",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import logging
 import operator
@@ -39,9 +38,9 @@ from falcon_pachinko.manager.targets import Connection
 from falcon_pachinko.manager.targets import Or
 from falcon_pachinko.manager.targets import select
 from falcon_pachinko.manager.targets import Target
+from falcon_pachinko.manager.telling import Hook
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
     from collections.abc import Callable
     from collections.abc import Iterable
 
@@ -63,7 +62,6 @@ _PATIENCE = 3  # how many beats a manager may miss before it is taken for dead
 _RESTART = 1012  # "service restart": the peer is to come again, and to ask for what it has missed
 
 _logger = logging.getLogger("falcon_pachinko")
-_hooks: set[asyncio.Task[Any]] = set()  # a loop holds its tasks by weak reference only
 _encode = msgspec.json.Encoder().encode
 _outbox = operator.attrgetter("outbox")
 
@@ -214,6 +212,8 @@ class WebSocketConnectionManager:
         self.heartbeat = heartbeat
         self.gap_policy = gap_policy
         self.on_gap = on_gap
+        self._tell_loss = Hook("on_loss")
+        self._tell_gap = Hook("on_gap")
         self._admission = Admission(max_connections, max_connections_per_user)
         self._alone = backend is None
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it hears others
@@ -570,8 +570,7 @@ class WebSocketConnectionManager:
                 "Perhaps some" if gap.last is None else gap.missing,
                 gap.node,
             )
-            if self.on_gap is not None:
-                _call("on_gap", self.on_gap, gap)
+            self._tell_gap(self.on_gap, gap)
             if self.gap_policy == "close":
                 self._close(All(), _RESTART, "messages are missing")
 
@@ -606,8 +605,7 @@ class WebSocketConnectionManager:
         counts["lost"] += loss.messages
         counts["lost_bytes"] += loss.bytes
         counts["evicted"] += loss.evicted
-        if self.on_loss is not None:
-            _call("on_loss", self.on_loss, loss)
+        self._tell_loss(self.on_loss, loss)
 
 
 def _random_name() -> str:
@@ -619,26 +617,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _call(name: str, hook: Callable[[Any], object], fact: Any) -> None:
-    """Tell a hook of something; what it raises is logged."""
-    try:
-        result = hook(fact)
-    except Exception:
-        _logger.exception("%s failed", name)
-        return
-    if inspect.isawaitable(result):
-        task = asyncio.get_running_loop().create_task(_finish(name, result), name=name)
-        _hooks.add(task)
-        task.add_done_callback(_hooks.discard)
-
-
-async def _finish(name: str, work: Awaitable[object]) -> None:
-    try:
-        await work
-    except Exception:
-        _logger.exception("%s failed", name)
 
 
 def _as_target(value: Any) -> Target:
