@@ -288,11 +288,12 @@ class _Comparison:
             yield Difference("breaking", place, f"the method is {after.get('method', 'GET')}")
         for name in ("query", "headers"):
             schemas = [
-                _without_protocol(_fielded(document.follow(part.get(name))))
+                _fielded(document.follow(part.get(name)))
                 for part, document in zip((before, after), self._documents, strict=True)
             ]
             if name == "headers":
-                schemas[1] = _spelled_as(schemas[0], schemas[1])
+                spellings = {_PROTOCOL.lower(): _PROTOCOL}
+                schemas = [_headers(schema, spellings) for schema in schemas]
             yield from self._schemas(schemas[0], schemas[1], f"{place} {name}", "receive")
 
     def _messages(
@@ -551,26 +552,21 @@ def _fielded(schema: Any) -> Any:
     )
 
 
-def _without_protocol(schema: Any) -> Any:
-    """Return a schema of headers without that of the subprotocol, which is compared by itself."""
-    names = [name for name in schema.get("properties", {}) if name.lower() == _PROTOCOL.lower()]
-    if not names:
-        return schema
-    properties = {key: value for key, value in schema["properties"].items() if key not in names}
-    # Headers are the same in whatever case.
-    required = [_PROTOCOL if name in names else name for name in schema.get("required", ())]
-    return {**schema, "properties": properties, "required": required}
+def _headers(schema: Any, spellings: dict[str, str]) -> Any:
+    """Return a schema of headers without that of the subprotocol, which is compared by itself.
 
-
-def _spelled_as(old: Any, new: Any) -> Any:
-    """Return a schema of headers with their names as in another one: case means nothing in HTTP."""
-    spellings: dict[str, str] = {name.lower(): name for name in old.get("properties", {})}
-    properties = new.get("properties", {}).items()
-    return {
-        **new,
-        "properties": {spellings.get(name.lower(), name): value for name, value in properties},
-        "required": [spellings.get(name.lower(), name) for name in new.get("required", ())],
+    Args:
+        schema: The schema.
+        spellings: What each name is called, by itself in lower case: case means nothing in HTTP.
+            A name that is not in it is added as it is.
+    """
+    properties = {
+        spellings.setdefault(name.lower(), name): value
+        for name, value in schema.get("properties", {}).items()
     }
+    properties.pop(_PROTOCOL, None)
+    required = [spellings.setdefault(name.lower(), name) for name in schema.get("required", ())]
+    return {**schema, "properties": properties, "required": required}
 
 
 def _fields(address: str) -> list[str]:
