@@ -458,6 +458,7 @@ async def test_what_is_said_before_a_node_finds_its_server_may_be_missing(
     gaps: asyncio.Queue[Gap] = asyncio.Queue()
     far = WebSocketConnectionManager(RedisBackend(valkey_server.url, recover=recover), node="far")
     await far.send(All(), "before")
+    far._hearing.since -= 3600  # it is older than the other one, however long its words travel
     near = RedisBackend("redis://127.0.0.1:1", recover=recover)
     there = RedisBackend(valkey_server.url)._connect
     async with cluster(serving, [near], on_gap=gaps.put_nowait):
