@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import ceil
+from math import floor
 from typing import Any
 from typing import Literal
 from typing import TYPE_CHECKING
@@ -28,6 +30,8 @@ __all__ = [
     "is_said",
     "is_text",
     "keyword_change",
+    "kinds_of",
+    "listed",
     "narrowed",
     "type_changes",
     "type_set",
@@ -152,14 +156,19 @@ def type_changes(old: Schema, new: Schema, place: str) -> Iterator[Change]:
 
 def type_set(schema: Schema) -> frozenset[str]:
     """Return the types of the values of a schema; each number may be an integer."""
+    if schema.get("type") is None and listed(schema) is None:
+        return _TYPES
+    found = set(kinds_of(schema))
+    return frozenset(found | ({"integer"} if "number" in found else set()))
+
+
+def kinds_of(schema: Schema) -> list[str]:
+    """Return the types that a schema names, or those of the values that it lists."""
     kinds = schema.get("type")
     if kinds is None:
-        values = enumerated(schema)
-        if values is None:
-            return _TYPES
-        kinds = [_type_of(value) for value in values]
-    found = {kinds} if isinstance(kinds, str) else set(kinds)
-    return frozenset(found | ({"integer"} if "number" in found else set()))
+        found = dict.fromkeys(_type_of(value) for value in listed(schema) or ())
+        return [kind for kind in found if kind != "integer" or "number" not in found]
+    return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
 def _type_of(value: Any) -> str:
@@ -168,8 +177,18 @@ def _type_of(value: Any) -> str:
 
 
 def enumerated(schema: Schema) -> list[Any] | None:
-    """Return the only values of a schema: those of its types, if it has any."""
-    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    """Return the only values of a schema, if they can be counted."""
+    return [None] if schema.get("type") in ("null", ["null"]) else listed(schema)
+
+
+def listed(schema: Schema) -> list[Any] | None:
+    """Return the values that a schema lists: those of its types, if it has any."""
+    values = schema.get("enum")
+    if "const" in schema:
+        is_one = not isinstance(values, list) or canonical(schema["const"]) in map(
+            canonical, values
+        )
+        values = [schema["const"]] if is_one else []
     if not isinstance(values, list):
         return None
     kinds = schema.get("type")
@@ -187,9 +206,9 @@ def _types_of(value: Any) -> set[str]:
 
 def value_changes(old: Schema, new: Schema, place: str) -> Iterator[Change]:
     """Compare the values that are listed one by one."""
-    before, after = enumerated(old), enumerated(new)
-    if before is None and after is None:
+    if listed(old) is None and listed(new) is None:
         return
+    before, after = enumerated(old), enumerated(new)
     if before is None or after is None:
         text = "any value is possible now" if after is None else f"only {_shown(after)} now"
         yield Change("wider" if after is None else "narrower", place, text)
@@ -224,6 +243,9 @@ def _bound(schema: Schema, key: str, exclusive: str, sign: int) -> tuple[float, 
         for name in (key, exclusive)
         if _is_number(schema, name)
     ]
+    if type_set(schema) == {"integer"}:
+        # More than 0 is the same as 1 at least.
+        found = [(floor(bound) + 1 if over else ceil(bound), False) for bound, over in found]
     return max(found, default=None)
 
 
@@ -240,6 +262,8 @@ def is_said(key: str, before: Any, after: Any) -> bool:
     """Return whether a keyword says the same in both schemas."""
     if key == "uniqueItems":
         return bool(before) is bool(after)
+    if key in LOWER:
+        return bool((before or 0) == (after or 0))
     return canonical(before) == canonical(after) and (before is None) is (after is None)
 
 

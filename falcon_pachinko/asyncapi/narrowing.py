@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from typing import Any
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from falcon_pachinko.asyncapi.keywords import bound_changes
@@ -14,6 +17,8 @@ from falcon_pachinko.asyncapi.keywords import flipped
 from falcon_pachinko.asyncapi.keywords import is_said
 from falcon_pachinko.asyncapi.keywords import is_text
 from falcon_pachinko.asyncapi.keywords import keyword_change
+from falcon_pachinko.asyncapi.keywords import kinds_of
+from falcon_pachinko.asyncapi.keywords import listed
 from falcon_pachinko.asyncapi.keywords import LOWER
 from falcon_pachinko.asyncapi.keywords import narrowed
 from falcon_pachinko.asyncapi.keywords import RAW
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 
     Schema = dict[str, Any]
     Follow = Callable[[Any], Any]
+    _Facts = tuple[frozenset[str], dict[tuple[str, str], str], list[Any] | None]
 
 __all__ = ["changes_of", "is_same"]
 
@@ -47,11 +53,12 @@ _TOGETHER = (
     frozenset({"if", "then", "else"}),
 )
 """Keywords that have a meaning only together with what is beside them."""
-_SUBSCHEMAS = frozenset({"additionalItems", "additionalProperties", "contains", "propertyNames"})
+_SUBSCHEMAS = frozenset({"additionalItems", "additionalProperties", "propertyNames"})
 _ELSEWHERE = frozenset(
     {
         "anyOf",
         "const",
+        "contains",
         "enum",
         "exclusiveMaximum",
         "exclusiveMinimum",
@@ -92,6 +99,18 @@ def is_same(old: Any, new: Any, follow_old: Follow, follow_new: Follow) -> bool:
         follow_new: The same in the new one.
     """
     return _Comparison(follow_old, follow_new).same(old, new, set())
+
+
+class _Kind(NamedTuple):
+    """What parts of a value are described one by one, and what says something of all others."""
+
+    part: str
+    parts: str
+    others: str
+
+
+_FIELDS = _Kind("field", "properties", "additionalProperties")
+_ELEMENTS = _Kind("element", "items", "additionalItems")
 
 
 class _Comparison:
@@ -165,23 +184,28 @@ class _Comparison:
         whole = self._whole(schema, side)
         if "oneOf" in whole and self._is_apart(whole, side):
             whole = {"anyOf" if key == "oneOf" else key: whole[key] for key in whole}
-        kinds = whole.get("type")
-        if "anyOf" in whole or (isinstance(kinds, list) and len(kinds) > 1):
-            choices = self._split(whole, side, with_rest=True)
+        if "anyOf" in whole or len(kinds_of(whole)) > 1:
+            is_any = "oneOf" not in whole
+            choices = self._split(whole, side, with_rest=True, is_any=is_any)
             if len(choices) > 1:
                 return {"anyOf": choices}
+            if not _choices(only := self._whole(choices[0], side)):
+                whole = only
         found = {
             key: value
             for key, value in whole.items()
             if not is_text(key) and value is not False and key not in {"const", "type"}
-            if value not in ({}, []) or key in _DATA or key == "not"
+            if value not in ({}, []) or key in _DATA or key in {"contains", "not"}
+            if value != 0 or key not in LOWER
             if key not in _SUBSCHEMAS | {"items"} or self._is_anything(value, side) is False
         }
-        found |= {key: False for key in _SUBSCHEMAS if whole.get(key) is False}
-        if kinds is not None:
+        found |= {key: False for key in (*_SUBSCHEMAS, "contains") if whole.get(key) is False}
+        values, kinds = enumerated(whole), whole.get("type")
+        if values is not None:
+            found["enum"] = values  # of those types
+        elif kinds is not None:
             found["type"] = [kinds] if isinstance(kinds, str) else kinds
-        values = enumerated(whole)
-        return found if values is None else {**found, "enum": values}
+        return found
 
     def _is_anything(self, schema: Any, side: int) -> bool:
         return not isinstance(schema, list) and extent_of(self._whole(schema, side)) == "anything"
@@ -274,7 +298,8 @@ class _Comparison:
             yield from changes
             if _likeness(changes) != _ALIKE and not all(map(self._is_apart, (old, new), (0, 1))):
                 # More of one alternative may be less of oneOf.
-                yield Change("other", place, "several of the alternatives may fit at once")
+                text = "several alternatives of oneOf may fit at once, as far as that can be seen"
+                yield Change("other", place, text)
             if not both:
                 return
         yield from type_changes(old, new, place)
@@ -287,7 +312,7 @@ class _Comparison:
         for key, more in (("additionalItems", "[]"), ("additionalProperties", ".*")):
             yield from self._subschema(old, new, key, place + more)
         yield from self._subschema(old, new, "propertyNames", f"{place}.<key>")
-        yield from self._subschema(old, new, "contains", f"{place}[]")
+        yield from self._contains(old, new, f"{place}[]")
         for change in self._not(old, new, place):
             text = f"of what must not be: {change.text}"
             yield Change(flipped(change.effect), change.place, text)
@@ -302,15 +327,16 @@ class _Comparison:
             if "oneOf" in new:
                 text = "no more than one of the alternatives may fit now"
             yield Change("narrower" if "oneOf" in new else "wider", place, text)
-        before = self._labelled(old, 0, with_rest=with_rest)
-        after = self._labelled(new, 1, with_rest=with_rest)
+        is_any = "oneOf" not in old and "oneOf" not in new
+        before = self._labelled(old, 0, with_rest=with_rest, is_any=is_any)
+        after = self._labelled(new, 1, with_rest=with_rest, is_any=is_any)
         gone = {label: before[label] for label in before if label not in after}
         come = {label: after[label] for label in after if label not in before}
         for label, schema in before.items():
             if label in after:
                 yield from self.schemas(schema, after[label], place)
         yield from self._renamed(gone, come, place)
-        if any("oneOf" in schema for schema in (old, new)):
+        if not is_any:
             before, after = {}, {}  # to fit another one as well is no help there
         for label, schema in gone.items():
             tries = [self._tried(schema, other, place)[0] for other in after.values()]
@@ -326,11 +352,15 @@ class _Comparison:
         if "oneOf" not in schema:
             return True
         wholes = [self._whole(choice, side) for choice in _choices(schema)]
-        labels = [_label(whole) for whole in wholes]
-        if all("=" in label for label in labels):
-            return len(set(labels)) == len(labels)
-        kinds = [kind for whole in wholes for kind in type_set(whole)]
-        return len(set(kinds)) == len(kinds)
+        found = [(type_set(whole), _tags(whole), enumerated(whole)) for whole in wholes]
+        if any(
+            # One tag for all of them, as there usually is: no need to look at each pair.
+            len({tags[place] for _, tags, _ in found}) == len(found)
+            for place in set.intersection(*(set(tags) for _, tags, _ in found))
+            if all(types == {place[0]} for types, _, _ in found)
+        ):
+            return True
+        return all(_excludes(one, other) for one, other in itertools.combinations(found, 2))
 
     def _renamed(self, gone: dict[str, Any], come: dict[str, Any], place: str) -> Iterator[Change]:
         """Pair what is left over by what it is like, and take it out of both."""
@@ -358,16 +388,25 @@ class _Comparison:
         trial._open.discard(pair)
         return list(trial.schemas(old, new, place)), trial._open
 
-    def _labelled(self, schema: Schema, side: int, *, with_rest: bool) -> dict[str, Any]:
+    def _labelled(
+        self, schema: Schema, side: int, *, with_rest: bool, is_any: bool
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for choice in self._split(schema, side, with_rest=with_rest):
+        for choice in self._split(schema, side, with_rest=with_rest, is_any=is_any):
             label = _label(self._whole(choice, side))
             number = sum(other.partition(" #")[0] == label for other in found)
             found[f"{label} #{number + 1}" if number else label] = choice
         return found
 
-    def _split(self, schema: Schema, side: int, *, with_rest: bool) -> list[Any]:
-        """Return the alternatives of a schema, with what it says beside them, one for each type."""
+    def _split(self, schema: Schema, side: int, *, with_rest: bool, is_any: bool) -> list[Any]:
+        """Return the alternatives of a schema, one for each type.
+
+        Args:
+            schema: The schema.
+            side: Of which document it is.
+            with_rest: Whether each of them has what the schema says beside them.
+            is_any: Whether a value may fit several of them.
+        """
         rest = self._make(
             ("rest", id(schema)),
             schema,
@@ -379,12 +418,20 @@ class _Comparison:
         found: list[Any] = []
         for choice in given or [schema]:
             whole = self._whole(choice, side)
-            kinds = whole.get("type")
-            if isinstance(kinds, list) and len(kinds) > 1 and not _choices(whole):
+            kinds = kinds_of(whole)
+            if len(kinds) > 1 and not _choices(whole):
                 found += [self._of_kind(whole, kind) for kind in kinds]
             else:
                 found.append(choice)
+        if is_any and any(self._is_number(choice, side) for choice in found):
+            # Whatever is said of integers, they are numbers.
+            found = [each for each in found if kinds_of(self._whole(each, side)) != ["integer"]]
         return found
+
+    def _is_number(self, schema: Any, side: int) -> bool:
+        """Return whether a schema accepts any number, and nothing else."""
+        whole = self._whole(schema, side)
+        return {key: whole[key] for key in whole if not is_text(key)} == {"type": "number"}
 
     def _of_kind(self, schema: Schema, kind: str) -> Any:
         return self._make(("kind", id(schema), kind), schema, lambda: narrowed(schema, kind))
@@ -411,11 +458,18 @@ class _Comparison:
             inner = f"{place}.{name}"
             if name in after:
                 yield from self.schemas(schema, after[name], inner)
+            elif "patternProperties" in new:
+                yield Change("other", inner, "the field is gone, or described by a pattern")
             else:
-                yield Change(self._custom("narrower"), inner, "the field is gone")
-        for name in after:
-            if name not in before:
-                yield from self._new_field(old, after[name], f"{place}.{name}")
+                yield from self._gone(schema, new, _FIELDS, inner)
+        for name, schema in after.items():
+            inner = f"{place}.{name}"
+            if name in before:
+                continue
+            if "patternProperties" in old:
+                yield Change("other", inner, "a new field, or one that a pattern described")
+            else:
+                yield from self._come(old, schema, _FIELDS, inner)
         had, has = set(old.get("required", ())), set(new.get("required", ()))
         for name in sorted(has - had):
             yield Change("narrower", f"{place}.{name}", "is required now")
@@ -426,23 +480,36 @@ class _Comparison:
         """Return what is usually made of what is open to anything; of what must not be, nothing."""
         return "other" if self._is_not else effect
 
-    def _new_field(self, old: Schema, schema: Any, place: str) -> Iterator[Change]:
-        others = old.get("additionalProperties", True)
-        extent = extent_of(self._whole(others, 0))
-        if self._is_anything(schema, 1) and extent == "anything":
-            yield Change(self._custom("either"), place, "a new field")
-        elif "patternProperties" in old:
-            yield Change("other", place, "a new field, which was described by a pattern perhaps")
-        elif extent == "nothing":
-            yield Change("wider", place, "a new field")
+    def _gone(self, schema: Any, new: Schema, kind: _Kind, place: str) -> Iterator[Change]:
+        """Compare a part of a value with what is said now of parts that are not described."""
+        others = new.get(kind.others, True)
+        extent = extent_of(self._whole(others, 1))
+        is_gone = Change(self._custom("narrower"), place, f"the {kind.part} is gone")
+        if extent == "nothing":
+            yield Change("narrower", place, f"the {kind.part} is gone, and is not allowed")
         elif extent == "some":
-            yield Change(self._custom("either"), place, "a new field")
-            yield from self.schemas(others, schema, place)
-        elif "properties" in old:
-            # It was open, but nobody sends what is not described.
-            yield Change(self._custom("either"), place, "a new field")
+            yield from list(self._both(schema, others, place)) or [is_gone]
+        elif kind.parts in new:
+            # It may be there, but nobody sends what is not described.
+            yield is_gone
+        elif self._is_anything(schema, 0):
+            yield Change(self._custom("either"), place, f"the {kind.part} is gone")
         else:
+            yield Change("wider", place, "was described, and may be anything now")
+
+    def _come(self, old: Schema, schema: Any, kind: _Kind, place: str) -> Iterator[Change]:
+        """Compare what was said of parts that are not described with one that is."""
+        others = old.get(kind.others, True)
+        extent = extent_of(self._whole(others, 0))
+        if extent == "nothing":
+            yield Change("wider", place, f"a new {kind.part}")
+        elif extent == "anything" and kind.parts not in old and not self._is_anything(schema, 1):
             yield Change("narrower", place, "was anything, and is described now")
+        else:
+            # Where anything is possible, nobody has sent what is not described.
+            yield Change(self._custom("either"), place, f"a new {kind.part}")
+            if extent == "some":
+                yield from self._both(others, schema, place)
 
     def _patterns(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
         before, after = old.get("patternProperties", {}), new.get("patternProperties", {})
@@ -469,13 +536,21 @@ class _Comparison:
         for number, (one, other) in enumerate(zip(before, after, strict=False)):
             yield from self.schemas(one, other, f"{place}[{number}]")
         for number in range(len(after), len(before)):
-            yield Change(self._custom("narrower"), f"{place}[{number}]", "the element is gone")
+            yield from self._gone(before[number], new, _ELEMENTS, f"{place}[{number}]")
         for number in range(len(before), len(after)):
-            yield Change(self._custom("either"), f"{place}[{number}]", "a new element")
+            yield from self._come(old, after[number], _ELEMENTS, f"{place}[{number}]")
 
     def _subschema(self, old: Schema, new: Schema, key: str, place: str) -> Iterator[Change]:
         if key in old or key in new:
             yield from self._both(old.get(key, {}), new.get(key, {}), place)
+
+    def _contains(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
+        if "contains" in old and "contains" in new:
+            yield from self._both(old["contains"], new["contains"], place)
+        elif "contains" in new:
+            yield Change("narrower", place, "there has to be a certain element now")
+        elif "contains" in old:
+            yield Change("wider", place, "there need not be a certain element any longer")
 
     def _not(self, old: Schema, new: Schema, place: str) -> Iterator[Change]:
         if "not" in old or "not" in new:
@@ -503,13 +578,46 @@ def _choices(schema: Schema) -> Sequence[Any]:
 
 def _label(schema: Schema) -> str:
     """Say what an alternative is, so that the same one is found in another schema."""
-    for name, value in schema.get("properties", {}).items():
-        values = enumerated(value) if isinstance(value, dict) else None
-        if values is not None and len(values) == 1:
-            return f"{name}={values[0]}"
+    for (_, name), value in _tags(schema, is_certain=False).items():
+        return f"{name}={value}"
     kinds = schema.get("type", "value" if schema else "anything")
     kind = kinds if isinstance(kinds, str) else " or ".join(kinds)
     return f"{kind} {schema['title']}" if isinstance(schema.get("title"), str) else kind
+
+
+def _tags(schema: Schema, *, is_certain: bool = True) -> dict[tuple[str, str], str]:
+    """Return the parts of a value that can have one value only, by its type and their names.
+
+    Args:
+        schema: The schema of the value.
+        is_certain: Whether a part counts only if it has to be there.
+    """
+    found = {}
+    required = schema.get("required", ())
+    for name, part in schema.get("properties", {}).items():
+        if name in required or not is_certain:
+            found["object", name] = part
+    items = schema.get("items")
+    least = schema.get("minItems", 0) if is_certain else sys.maxsize
+    for number, part in enumerate(items[:least] if isinstance(items, list) else ()):
+        found["array", f"[{number}]"] = part
+    return {
+        place: str(values[0])
+        for place, part in found.items()
+        if isinstance(part, dict) and (values := listed(part)) is not None and len(values) == 1
+    }
+
+
+def _excludes(one: _Facts, other: _Facts) -> bool:
+    """Return whether no value fits both of two schemas: not its type, its tag or itself."""
+    (types, tags, values), (other_types, other_tags, other_values) = one, other
+    shared = tags.keys() & other_tags.keys()
+    told = {place[0] for place in shared if tags[place] != other_tags[place]}
+    if types & other_types <= told:
+        return True
+    if values is None or other_values is None:
+        return False
+    return set(map(canonical, values)).isdisjoint(map(canonical, other_values))
 
 
 def _kind(label: str) -> str:

@@ -6,9 +6,14 @@ from falcon_pachinko.asyncapi.keywords import flipped
 from falcon_pachinko.asyncapi.narrowing import changes_of
 from falcon_pachinko.asyncapi.narrowing import is_same
 
-A = {"properties": {"type": {"const": "a"}}}
-B = {"properties": {"type": {"const": "b"}}}
+STRING, INTEGER, NUMBER, NULL = ({"type": name} for name in ("string", "integer", "number", "null"))
 OBJECT = {"type": "object"}
+A = {**OBJECT, "properties": {"type": {"const": "a"}}, "required": ["type"]}
+B = {**OBJECT, "properties": {"type": {"const": "b"}}, "required": ["type"]}
+
+
+def row(kind):
+    return {"type": "array", "items": [{"const": kind}, {}], "minItems": 1}
 
 
 def effects(old, new):
@@ -53,11 +58,13 @@ def effects(old, new):
         ({"items": [{}]}, {"items": [{}], "additionalItems": False}, "[]"),
         ({}, {"propertyNames": {"pattern": "a"}}, ".<key>"),
         ({}, {"contains": {"type": "null"}}, "[]"),
+        ({}, {"contains": {}}, "[]"),
+        ({"contains": {}}, {"contains": {"type": "null"}}, "[]"),
         ({}, {"not": {"type": "null"}}, ""),
         ({"not": {"type": "integer"}}, {"not": {"type": "number"}}, ""),
         ({"oneOf": [A, B]}, {"oneOf": [A]}, ""),
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "string"}, ""),
-        ({"oneOf": [A, B]}, {"oneOf": [B, {**A, "required": ["x"]}]}, ".x"),
+        ({"oneOf": [A, B]}, {"oneOf": [B, {**A, "required": ["type", "x"]}]}, ".x"),
         ({"allOf": [OBJECT, {"required": ["a"]}]}, {**OBJECT, "required": ["b", "a"]}, ".b"),
         (
             {"allOf": [{"minimum": 1}, {"minimum": 1}]},
@@ -90,7 +97,8 @@ def test_a_change_is_narrower_one_way_and_wider_the_other(wide, narrow, place):
             [],
         ),
         (False, {"not": {}}, []),
-        ({"properties": {"x": {}}}, {}, [("narrower", ".x")]),
+        ({"properties": {"x": {}}}, {}, [("either", ".x")]),
+        ({"properties": {"x": {}}}, {"properties": {}}, [("narrower", ".x")]),
         ({}, {"properties": {"x": {}}}, [("either", ".x")]),
         (
             {"additionalProperties": False},
@@ -99,6 +107,22 @@ def test_a_change_is_narrower_one_way_and_wider_the_other(wide, narrow, place):
         ),
         ({"items": [{}, {}]}, {"items": [{}]}, [("narrower", "[1]")]),
         ({"items": [{}]}, {"items": [{}, {}]}, [("either", "[1]")]),
+        # A part that is described no longer is one of those that are not.
+        ({"properties": {"x": INTEGER}}, {"additionalProperties": STRING}, [("narrower", ".x"), ("wider", ".x"), ("narrower", ".*")]),
+        ({"properties": {"x": INTEGER}}, {"additionalProperties": INTEGER}, [("narrower", ".x"), ("narrower", ".*")]),
+        ({"properties": {"x": INTEGER}}, OBJECT, [("narrower", ""), ("wider", ".x")]),
+        ({"properties": {"x": INTEGER}}, {"patternProperties": {"": {}}}, [("other", ".x"), ("narrower", ".<>")]),
+        ({"items": [INTEGER], "additionalItems": STRING}, {"items": [INTEGER, INTEGER], "additionalItems": STRING}, [("either", "[1]"), ("narrower", "[1]"), ("wider", "[1]")]),
+        ({"items": [INTEGER], "additionalItems": False}, {"items": [INTEGER, INTEGER], "additionalItems": False}, [("wider", "[1]")]),
+        ({"items": [INTEGER, NULL], "additionalItems": False}, {"items": [INTEGER], "additionalItems": False}, [("narrower", "[1]")]),
+        ({"const": "a"}, {"const": "a", "enum": ["b"]}, [("narrower", "")]),
+        # Whatever has no kind that must be there may be of both kinds.
+        ({"oneOf": [A]}, {"oneOf": [A, {**B, "required": []}]}, [("wider", ""), ("other", "")]),
+        ({"oneOf": [A]}, {"oneOf": [A, {**B, "type": ["object", "string"]}]}, [("wider", "")] * 2),
+        ({"oneOf": [A, STRING]}, {"oneOf": [A, {**B, "type": ["object", "string"]}, STRING]}, [("wider", ""), ("wider", ""), ("other", "")]),
+        ({"oneOf": [row("a")]}, {"oneOf": [row("a"), row("b")]}, [("wider", "")]),
+        ({"oneOf": [row("a")]}, {"oneOf": [row("a"), {**row("b"), "minItems": 0}]}, [("wider", ""), ("other", "")]),
+        ({"oneOf": [{"const": 1}]}, {"oneOf": [{"const": 1}, {"const": 2}]}, [("wider", "")]),
         ({"title": "a", "x-b": 1}, {"title": "c", "x-b": 2}, [("text", "")] * 2),
         ({"items": {}}, {"items": {"title": "t"}}, []),
         ({"type": "string"}, {"enum": ["a", 1.5, True, [], {}, None]}, [("wider", ""), ("narrower", "")]),
@@ -155,9 +179,6 @@ def test_the_other_side_of_what_is_undecided_is_undecided():
     ]
 
 
-STRING, INTEGER, NUMBER, NULL = ({"type": name} for name in ("string", "integer", "number", "null"))
-
-
 def titled(title, **more):
     return {"type": "object", "title": title, "properties": {"x": INTEGER}, **more}
 
@@ -188,6 +209,15 @@ def titled(title, **more):
             [],
         ),
         ({"uniqueItems": False}, {}, []),
+        ({"minLength": 0}, {}, []),
+        ({**INTEGER, "exclusiveMinimum": 0, "exclusiveMaximum": 9.5}, {**INTEGER, "minimum": 1, "maximum": 9}, []),
+        ({**INTEGER, "minimum": 1}, {**NUMBER, "exclusiveMinimum": 0}, [("wider", ""), ("wider", "")]),
+        ({"enum": ["a", None]}, {"anyOf": [{"enum": ["a"]}, NULL]}, []),
+        ({"enum": [1, 1.5, None]}, {"anyOf": [{"enum": [1.5, 1]}, NULL]}, []),
+        (NULL, {"enum": [None]}, []),
+        (NULL, {"enum": [None, "a"]}, [("wider", "")]),
+        (NUMBER, {"anyOf": [INTEGER, NUMBER]}, []),
+        ({"anyOf": [{**INTEGER, "minimum": 3}, NUMBER, NULL]}, {"anyOf": [NULL, {**NUMBER, "title": "t"}]}, [("text", "")]),
         ({"enum": [1, [1]]}, {"enum": [1.0, [1.0]]}, []),
         (STRING, {"anyOf": [STRING, NULL], "maxLength": 3}, [("narrower", ""), ("wider", "")]),
         ({"oneOf": [A, B]}, {"anyOf": [A, B]}, []),
@@ -195,7 +225,8 @@ def titled(title, **more):
         ({"oneOf": [NUMBER, INTEGER]}, {"anyOf": [NUMBER, INTEGER]}, [("wider", ""), ("other", "")]),
         ({"anyOf": [NUMBER, INTEGER]}, {"oneOf": [NUMBER, INTEGER]}, [("narrower", ""), ("other", "")]),
         ({"oneOf": [INTEGER, STRING]}, {"oneOf": [INTEGER, NUMBER, STRING]}, [("wider", ""), ("other", "")]),
-        ({"not": {"properties": {"x": STRING}}}, {"not": {"items": {}}}, [("other", ".x")]),
+        ({"not": {"properties": {"x": STRING}}}, {"not": {"items": {}}}, [("narrower", ".x")]),
+        ({"not": {"properties": {"x": STRING}}}, {"not": {"properties": {}}}, [("other", ".x")]),
         (OBJECT, {**OBJECT, "properties": {"x": INTEGER}}, [("narrower", ".x")]),
         ({**OBJECT, "properties": {}}, {**OBJECT, "properties": {"x": INTEGER}}, [("either", ".x")]),
         (
@@ -273,6 +304,10 @@ def same(old, new):
         ({"anyOf": [STRING, STRING]}, {"anyOf": [STRING, STRING]}),
         ({"oneOf": [STRING, NULL]}, {"anyOf": [NULL, STRING]}),
         (True, {"title": "t"}),
+        ({"minItems": 0}, {}),
+        (NULL, {"enum": [None]}),
+        ({"anyOf": [INTEGER, NUMBER]}, NUMBER),
+        ({"enum": ["a", None]}, {"anyOf": [{"enum": ["a"]}, NULL]}),
     ],
 )  # fmt: skip
 def test_schemas_that_say_the_same_are_the_same(old, new):
@@ -288,6 +323,10 @@ def test_schemas_that_say_the_same_are_the_same(old, new):
         ({"dependencies": {"a": ["b"]}}, {"dependencies": {"a": {}}}),
         ({"dependencies": {"a": ["b"]}}, {"dependencies": {"a": ["c"]}}),
         ({"const": True}, {"const": 1}),
+        ({"const": 1}, {"const": 1, "enum": [2]}),
+        ({"contains": {}}, {}),
+        ({"contains": False}, {}),
+        ({"oneOf": [INTEGER, NUMBER]}, NUMBER),
         (True, False),
     ],
 )
