@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["as_text", "is_yaml", "read"]
 
 
+_COMMAND = "python -m falcon_pachinko.asyncapi module:app"
+
+
 def is_yaml(path: str | Path) -> bool:
     """Return whether a file is YAML, by its name."""
     return Path(path).suffix.lower() in (".yaml", ".yml")
@@ -65,10 +68,8 @@ def read(path: str | Path) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DocumentError(
-            f"{path} cannot be read: {error}.\n"
-            f"Hint: write it with python -m falcon_pachinko.asyncapi module:app -o {path}"
-        ) from error
+        hint = "name a file" if Path(path).is_dir() else f"write it with {_COMMAND} -o {path}"
+        raise DocumentError(f"{path} cannot be read: {error}.\nHint: {hint}") from error
     yaml = _yaml() if is_yaml(path) else None
     try:
         return _from_json(text) if yaml is None else _from_yaml(text, yaml)

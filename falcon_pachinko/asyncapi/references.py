@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from falcon_pachinko.errors import DocumentError
 
@@ -138,8 +139,9 @@ def pointer(*parts: str) -> str:
 
 
 def _parts_of(reference: str) -> tuple[str, ...]:
+    # A fragment of a URI (RFC 6901, section 6), which may be percent-encoded.
     parts = reference[1:].split("/")[1:]
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts)
+    return tuple(unquote(part).replace("~1", "/").replace("~0", "~") for part in parts)
 
 
 class Document:
@@ -225,6 +227,11 @@ def _checked(content: Any, name: str) -> dict[str, Any]:
     if not isinstance(content, dict) or "asyncapi" not in content:
         raise DocumentError(f"{name} is no AsyncAPI document: it has no 'asyncapi'.\n{hint}")
     version = content["asyncapi"]
+    if isinstance(version, float) and int(version) == 3:
+        raise DocumentError(
+            f"{name} says asyncapi: {version}, which is a number.\n"
+            'Hint: write all of the version, and in quotes: asyncapi: "3.0.0"'
+        )
     if not isinstance(version, str) or not version.startswith("3."):
         raise DocumentError(
             f"{name} is a document of AsyncAPI {version}; only version 3 can be read.\n{hint}"

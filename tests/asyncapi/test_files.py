@@ -80,6 +80,11 @@ def test_a_file_that_is_not_what_it_is_called_is_an_error(tmp_path, name, text, 
         read(tmp_path / name)
 
 
+def test_a_directory_is_no_document(tmp_path):
+    with pytest.raises(DocumentError, match=r"cannot be read(.|\n)*Hint: name a file"):
+        read(tmp_path)
+
+
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(DocumentError, match=r"cannot be read(.|\n)*Hint: write it with"):
         read(tmp_path / "a.json")

@@ -80,10 +80,23 @@ def test_what_is_no_document_is_an_error(content):
         Document(content, "file.json")
 
 
-@pytest.mark.parametrize("version", ["2.6.0", 3.0, None])
+@pytest.mark.parametrize("version", ["2.6.0", 2.6, None])
 def test_a_document_of_another_version_is_an_error(version):
     with pytest.raises(DocumentError, match="only version 3 can be read"):
         Document({"asyncapi": version}, "file.json")
+
+
+def test_a_version_without_quotes_is_an_error_that_says_so():
+    with pytest.raises(
+        DocumentError, match=r'3\.0, which is a number(.|\n)*in quotes: .*"3\.0\.0"'
+    ):
+        Document({"asyncapi": 3.0}, "file.yaml")
+
+
+def test_a_reference_may_be_percent_encoded():
+    document = read(a={"$ref": "#/b/c%20d~1e"}, b={"c d/e": {"x": 1}})
+
+    assert document.follow(document.content["a"]) == {"x": 1}
 
 
 @pytest.mark.parametrize(
