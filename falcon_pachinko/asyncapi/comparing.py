@@ -18,6 +18,7 @@ from falcon_pachinko.asyncapi.keywords import Change
 from falcon_pachinko.asyncapi.keywords import flipped
 from falcon_pachinko.asyncapi.narrowing import changes_of
 from falcon_pachinko.asyncapi.narrowing import is_same
+from falcon_pachinko.asyncapi.narrowing import tag_of
 from falcon_pachinko.asyncapi.references import Document
 from falcon_pachinko.asyncapi.references import is_foreign
 from falcon_pachinko.errors import DocumentError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from falcon_pachinko.asyncapi.keywords import Effect
+
+    _Messages = Mapping[str, Any]
 
 __all__ = ["Difference", "compare"]
 
@@ -99,7 +102,9 @@ def compare(
             "Hint: let a schema refer to others instead of having them within it."
         ) from error
     if not found and old != new:
-        text = "the order, or the names of channels, operations and components, is different"
+        text = (
+            "the order, the names of channels, operations and components, or an extension changed"
+        )
         found = [Difference("documentation", "document", text)]
     return sorted(found, key=lambda difference: _ORDER.index(difference.kind))
 
@@ -201,10 +206,9 @@ class _Comparison:
             yield from self._messages(old, new, direction, f"{place} {direction}")
         # Whether something is a reply is said with the operation.
         before, after = ({**each.messages["reply"], **each.messages["send"]} for each in (old, new))
-        for name in before:
-            sent = name in old.messages["send"] and name in new.messages["send"]
-            if name in after and not sent:
-                yield from self._message(before[name], after[name], f"{place} reply {name}", "send")
+        for was, name in self._matched(before, after).items():
+            if was not in old.messages["send"] or name not in new.messages["send"]:
+                yield from self._message(before[was], after[name], f"{place} reply {name}", "send")
 
     def _places(self, old: _Channel, new: _Channel, place: str) -> Iterator[Difference]:
         """Compare on which servers a channel is, of those that both documents have."""
@@ -300,19 +304,36 @@ class _Comparison:
         self, old: _Channel, new: _Channel, direction: str, place: str
     ) -> Iterator[Difference]:
         before, after = old.messages[direction], new.messages[direction]
-        for name in dict.fromkeys([*before, *after]):
+        names = self._matched(before, after)
+        for name in before:
+            if name not in names:
+                change = Change("narrower", "", "the message is gone")
+                yield _difference(change, f"{place} {name}", direction)
+        for name in after:
+            if name not in names.values():
+                change = Change("wider", "", "a new message")
+                yield _difference(change, f"{place} {name}", direction)
+        for was, name in names.items():
             where = f"{place} {name}"
-            if name not in after:
-                yield _difference(Change("narrower", "", "the message is gone"), where, direction)
-            elif name not in before:
-                yield _difference(Change("wider", "", "a new message"), where, direction)
-            else:
-                yield from self._message(before[name], after[name], where, direction)
-                yield from self._operations(
-                    old.operations.get((direction, name), [{}]),
-                    new.operations.get((direction, name), [{}]),
-                    where,
-                )
+            if was != name:
+                yield Difference("documentation", where, f"was called {was}")
+            yield from self._message(before[was], after[name], where, direction)
+            yield from self._operations(
+                old.operations.get((direction, was), [{}]),
+                new.operations.get((direction, name), [{}]),
+                where,
+            )
+
+    def _matched(self, before: _Messages, after: _Messages) -> dict[str, str]:
+        """Find what became of each message: by its name, or else by the tag of its payload."""
+        found = {name: name for name in before if name in after}
+        tagged: list[dict[str, list[str]]] = [{}, {}]
+        for number, messages in enumerate((before, after)):
+            for name, message in messages.items():
+                if name not in found and (tag := _tag(message, self._documents[number])):
+                    tagged[number].setdefault(tag, []).append(name)
+        both = [(tagged[0][tag], tagged[1][tag]) for tag in tagged[0] if tag in tagged[1]]
+        return found | {old[0]: new[0] for old, new in both if len(old) == len(new) == 1}
 
     def _operations(self, old: list[Any], new: list[Any], place: str) -> Iterator[Difference]:
         if len(old) != len(new):
@@ -374,9 +395,10 @@ class _Comparison:
             elif before is not None:
                 yield Difference("breaking", place, "the reply is gone")
             return
-        for name in sorted(before - after):
+        names = self._matched(before, after)
+        for name in sorted(before.keys() - names.keys()):
             yield Difference("compatible", place, f"{name} is no longer a reply")
-        for name in sorted(after - before):
+        for name in sorted(after.keys() - set(names.values())):
             yield Difference("breaking", place, f"{name} may be a reply now")
 
     def _security(self, old: Any, new: Any, place: str) -> Iterator[Difference]:
@@ -510,12 +532,18 @@ def _messages_of(operation: Any, channel: Any, document: Document) -> Iterator[t
         yield str(message.get("name") or keys.get(id(node), "message")), message
 
 
-def _reply(operation: Any, document: Document) -> set[str] | None:
+def _reply(operation: Any, document: Document) -> _Messages | None:
     reply = document.follow(operation.get("reply"))
     if reply is None:
         return None
     channel = document.follow(reply.get("channel", operation.get("channel")))
-    return {name for name, _ in _messages_of(reply, channel or {}, document)}
+    return dict(_messages_of(reply, channel or {}, document))
+
+
+def _tag(message: Any, document: Document) -> str | None:
+    """Return what tells a message from others, as it stands in its payload."""
+    kind, schema = _schema_of(message.get("payload", {}), document)
+    return None if is_foreign(kind, schema) else tag_of(schema, document.follow)
 
 
 def _address_of_reply(operation: Any, document: Document) -> str | None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Follow = Callable[[Any], Any]
     _Facts = tuple[frozenset[str], dict[tuple[str, str], str], list[Any] | None]
 
-__all__ = ["changes_of", "is_same"]
+__all__ = ["changes_of", "is_same", "tag_of"]
 
 _MAPS = frozenset(
     {"definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
@@ -101,6 +101,12 @@ def is_same(old: Any, new: Any, follow_old: Follow, follow_new: Follow) -> bool:
     return _Comparison(follow_old, follow_new).same(old, new, set())
 
 
+def tag_of(schema: Any, follow: Follow) -> str | None:
+    """Return the part of a value that has to be there, and can have one value only, if any."""
+    tags = _tags(_Comparison(follow, follow).whole(schema, 0))
+    return next((f"{name}={value}" for (_, name), value in tags.items()), None)
+
+
 class _Kind(NamedTuple):
     """What parts of a value are described one by one, and what says something of all others."""
 
@@ -129,7 +135,7 @@ class _Comparison:
         if pair in self._open:
             return
         self._open.add(pair)
-        yield from self._flat(self._whole(old, 0), self._whole(new, 1), place)
+        yield from self._flat(self.whole(old, 0), self.whole(new, 1), place)
 
     def same(self, old: Any, new: Any, seen: set[tuple[int, int]]) -> bool:
         """Return whether two schemas say the same, but for their texts and the order."""
@@ -181,7 +187,7 @@ class _Comparison:
         return True
 
     def _normal(self, schema: Any, side: int) -> Schema:
-        whole = self._whole(schema, side)
+        whole = self.whole(schema, side)
         if "oneOf" in whole and self._is_apart(whole, side):
             whole = {"anyOf" if key == "oneOf" else key: whole[key] for key in whole}
         if "anyOf" in whole or len(kinds_of(whole)) > 1:
@@ -189,7 +195,7 @@ class _Comparison:
             choices = self._split(whole, side, with_rest=True, is_any=is_any)
             if len(choices) > 1:
                 return {"anyOf": choices}
-            if not _choices(only := self._whole(choices[0], side)):
+            if not _choices(only := self.whole(choices[0], side)):
                 whole = only
         found = {
             key: value
@@ -208,9 +214,10 @@ class _Comparison:
         return found
 
     def _is_anything(self, schema: Any, side: int) -> bool:
-        return not isinstance(schema, list) and extent_of(self._whole(schema, side)) == "anything"
+        return not isinstance(schema, list) and extent_of(self.whole(schema, side)) == "anything"
 
-    def _whole(self, schema: Any, side: int) -> Schema:
+    def whole(self, schema: Any, side: int) -> Schema:
+        """Return a schema of one of the documents as one, as far as it can be said in one."""
         schema = self._follow[side](schema)
         found: Schema = self._make(
             ("whole", side, id(schema)), schema, lambda: self._merged(schema, side)
@@ -351,7 +358,7 @@ class _Comparison:
         """Return whether no value fits several alternatives of a oneOf, as far as that is seen."""
         if "oneOf" not in schema:
             return True
-        wholes = [self._whole(choice, side) for choice in _choices(schema)]
+        wholes = [self.whole(choice, side) for choice in _choices(schema)]
         found = [(type_set(whole), _tags(whole), enumerated(whole)) for whole in wholes]
         if any(
             # One tag for all of them, as there usually is: no need to look at each pair.
@@ -393,7 +400,7 @@ class _Comparison:
     ) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for choice in self._split(schema, side, with_rest=with_rest, is_any=is_any):
-            label = _label(self._whole(choice, side))
+            label = _label(self.whole(choice, side))
             number = sum(other.partition(" #")[0] == label for other in found)
             found[f"{label} #{number + 1}" if number else label] = choice
         return found
@@ -417,7 +424,7 @@ class _Comparison:
             given = [self._both_of(choice, rest, side) for choice in given]
         found: list[Any] = []
         for choice in given or [schema]:
-            whole = self._whole(choice, side)
+            whole = self.whole(choice, side)
             kinds = kinds_of(whole)
             if len(kinds) > 1 and not _choices(whole):
                 found += [self._of_kind(whole, kind) for kind in kinds]
@@ -425,12 +432,12 @@ class _Comparison:
                 found.append(choice)
         if is_any and any(self._is_number(choice, side) for choice in found):
             # Whatever is said of integers, they are numbers.
-            found = [each for each in found if kinds_of(self._whole(each, side)) != ["integer"]]
+            found = [each for each in found if kinds_of(self.whole(each, side)) != ["integer"]]
         return found
 
     def _is_number(self, schema: Any, side: int) -> bool:
         """Return whether a schema accepts any number, and nothing else."""
-        whole = self._whole(schema, side)
+        whole = self.whole(schema, side)
         return {key: whole[key] for key in whole if not is_text(key)} == {"type": "number"}
 
     def _of_kind(self, schema: Schema, kind: str) -> Any:
@@ -483,7 +490,7 @@ class _Comparison:
     def _gone(self, schema: Any, new: Schema, kind: _Kind, place: str) -> Iterator[Change]:
         """Compare a part of a value with what is said now of parts that are not described."""
         others = new.get(kind.others, True)
-        extent = extent_of(self._whole(others, 1))
+        extent = extent_of(self.whole(others, 1))
         is_gone = Change(self._custom("narrower"), place, f"the {kind.part} is gone")
         if extent == "nothing":
             yield Change("narrower", place, f"the {kind.part} is gone, and is not allowed")
@@ -500,7 +507,7 @@ class _Comparison:
     def _come(self, old: Schema, schema: Any, kind: _Kind, place: str) -> Iterator[Change]:
         """Compare what was said of parts that are not described with one that is."""
         others = old.get(kind.others, True)
-        extent = extent_of(self._whole(others, 0))
+        extent = extent_of(self.whole(others, 0))
         if extent == "nothing":
             yield Change("wider", place, f"a new {kind.part}")
         elif extent == "anything" and kind.parts not in old and not self._is_anything(schema, 1):
@@ -520,7 +527,7 @@ class _Comparison:
                 continue
             is_new = pattern in after
             others = (old if is_new else new).get("additionalProperties", True)
-            extent = extent_of(self._whole(others, 0 if is_new else 1))
+            extent = extent_of(self.whole(others, 0 if is_new else 1))
             effect: Effect = {"nothing": "wider", "anything": "narrower"}.get(extent, "other")  # type: ignore[assignment]
             text = "a new pattern of fields" if is_new else "the pattern of fields is gone"
             yield Change(effect if is_new else flipped(effect), inner, text)

@@ -160,11 +160,11 @@ REPLY = {"$ref": "#/channels/chat/messages/say"}
             "breaking: /rooms/{room} receive say: the reply is gone",
         ]),
         (at("operations", "in2", {"action": "receive"}), ["breaking: operations: an operation without a channel of the document is different"]),
-        (at("components", "schemas", {}), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at("components", "schemas", {}), ["documentation only: document: the order, the names of channels, operations and components, or an extension changed"]),
         (at(*CHAT, "bindings", {"amqp": {"is": "queue"}}), ["breaking: /rooms/{room} bindings: amqp is different, and it cannot be decided what that means", "breaking: /rooms/{room} query.q: the field is gone"]),
-        (at("components", "channelBindings", "ws", "ws", "x-y", 1), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at("components", "channelBindings", "ws", "ws", "x-y", 1), ["documentation only: document: the order, the names of channels, operations and components, or an extension changed"]),
         (at(*SAID, "correlationId", {"location": "a"}), ["breaking: /rooms/{room} send Said: correlationId is different, and it cannot be decided what that means"]),
-        (at(*IN, "reply", "channel", {"$ref": "#/channels/chat"}), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at(*IN, "reply", "channel", {"$ref": "#/channels/chat"}), ["documentation only: document: the order, the names of channels, operations and components, or an extension changed"]),
         (at(*IN, "reply", "address", {"location": "a"}), ["breaking: /rooms/{room} receive say reply: address is different, and it cannot be decided what that means"]),
         (at("operations", "in2", {"action": "receive", "channel": {"$ref": "#/channels/chat"}, "messages": [{"$ref": "#/channels/chat/messages/say"}], "security": [KEY]}), ["breaking: /rooms/{room} receive say: 2 operations, were 1: it cannot be decided what that means"]),
         (at(*SAID, "payload", "schema", "syntax proto3"), ["breaking: /rooms/{room} send Said: the schema is different, and of a format that cannot be compared"]),
@@ -273,7 +273,72 @@ def test_subprotocols_are_read_from_the_headers_too():
         ws = document["components"]["channelBindings"]["ws"]["ws"]
         ws["headers"] = {"properties": {"Sec-WebSocket-Protocol": {"enum": ["v1"]}}}
 
-    assert changed(edit, base)[0].startswith("documentation only: document: the order, or")
+    assert changed(edit, base)[0].startswith("documentation only: document: the order")
+
+
+def kind(value):
+    return {
+        "type": "object",
+        "properties": {"type": {"const": value}, "text": {"type": "string"}},
+        "required": ["type"],
+    }
+
+
+def tagged(**names):
+    """Return a document whose messages have tags, and are called otherwise."""
+    document = small()
+    chat = document["channels"]["chat"]
+    chat["messages"] = {key: {"name": names[key], "payload": kind(key)} for key in names}
+    document["operations"] = {
+        "in": {
+            "action": "receive",
+            "channel": {"$ref": "#/channels/chat"},
+            "reply": {"messages": [{"$ref": "#/channels/chat/messages/said"}]},
+        }
+    }
+    return document
+
+
+def test_a_message_that_is_called_otherwise_is_known_by_its_tag():
+    old, new = tagged(say="say", said="said"), tagged(say="Say", said="said")
+    new["channels"]["chat"]["messages"]["say"]["payload"]["required"].append("text")
+
+    assert [str(each) for each in compare(old, new)] == [
+        "breaking: /rooms/{room} receive Say.text: is required now",
+        "documentation only: /rooms/{room} receive Say: was called say",
+    ]
+
+
+def test_a_reply_that_is_called_otherwise_is_known_by_its_tag():
+    old, new = tagged(say="say", said="said"), tagged(say="say", said="Said")
+    new["channels"]["chat"]["messages"]["said"]["payload"]["required"].append("text")
+
+    assert [str(each) for each in compare(old, new)] == [
+        "breaking: /rooms/{room} receive Said.text: is required now",
+        "compatible: /rooms/{room} reply Said.text: is required now",
+        "documentation only: /rooms/{room} receive Said: was called said",
+    ]
+
+
+def test_messages_of_one_tag_are_known_by_their_names_alone():
+    old, new = tagged(say="say", said="said"), tagged(say="Say", said="Said")
+    for document in (old, new):
+        document["channels"]["chat"]["messages"]["say"]["payload"] = kind("said")
+
+    assert "breaking: /rooms/{room} receive say: the message is gone" in [
+        str(each) for each in compare(old, new)
+    ]
+
+
+def test_a_message_of_a_foreign_format_is_known_by_its_name_alone():
+    old, new = tagged(say="say", said="said"), tagged(say="Say", said="said")
+    for document in (old, new):
+        say = document["channels"]["chat"]["messages"]["say"]
+        say["payload"] = {"schemaFormat": "application/x-protobuf", "schema": say["payload"]}
+
+    assert "breaking: /rooms/{room} receive say: the message is gone" in [
+        str(each) for each in compare(old, new)
+    ]
 
 
 def test_names_of_headers_are_the_same_in_any_case():
@@ -455,7 +520,7 @@ TRAITS["operations"]["in"]["traits"] = [{"$ref": "#/components/operationTraits/t
     [
         (at("components", "messageTraits", "t", "contentType", "c/d"), ["breaking: /rooms/{room} send Said: the content type is c/d, was a/b"]),
         (at("components", "messageTraits", "t", "headers", "required", ["i"]), ["breaking: /rooms/{room} send Said headers.h: is no longer required", "compatible: /rooms/{room} send Said headers.i: is required now"]),
-        (at(*SAID, "traits", 0, "contentType", "z/z"), ["documentation only: document: the order, or the names of channels, operations and components, is different"]),
+        (at(*SAID, "traits", 0, "contentType", "z/z"), ["documentation only: document: the order, the names of channels, operations and components, or an extension changed"]),
         (at("components", "operationTraits", "t", {}), ["compatible: /rooms/{room} receive say: it needs no security scheme any more"]),
     ],
 )  # fmt: skip
@@ -482,7 +547,7 @@ def test_null_takes_away_what_a_trait_says():
     edit = at("components", "messageTraits", "t", "correlationId", {"location": "x"})
 
     assert changed(edit, base) == [
-        "documentation only: document: the order, or the names of channels, operations and components, is different"
+        "documentation only: document: the order, the names of channels, operations and components, or an extension changed"
     ]
 
 
