@@ -665,10 +665,17 @@ def _limits(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> Itera
             yield Difference("breaking" if less else "compatible", place, text)
 
 
+_USUAL_FORMAT = re.compile(
+    r"application/(vnd\.aai\.asyncapi|schema)(\+(json|yaml))?(; *version=(3\.\d+\.\d+|draft-07))?"
+)
+"""What a schema is that does not say it: JSON Schema as in AsyncAPI 3."""
+
+
 def _schema_of(payload: Any, document: Document) -> tuple[str | None, Any]:
     payload = document.follow(payload)
     if isinstance(payload, dict) and "schemaFormat" in payload:
-        return payload["schemaFormat"], document.follow(payload.get("schema", {}))
+        form, schema = payload["schemaFormat"], document.follow(payload.get("schema", {}))
+        return None if _USUAL_FORMAT.fullmatch(str(form)) else form, schema
     return None, payload
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Change",
     "Effect",
     "bound_changes",
+    "bounded",
     "canonical",
     "enumerated",
     "extent_of",
@@ -98,6 +99,8 @@ _OF_TYPES = (
 )
 _KINDS = {key: kinds for keys, kinds in _OF_TYPES for key in keys}
 """Of values of which types a keyword says something, if not of all."""
+_BOUNDS = (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1))
+_LONGEST = 60  # characters of a value that a reader takes in
 
 
 @dataclass(frozen=True)
@@ -223,10 +226,7 @@ def value_changes(old: Schema, new: Schema, place: str) -> Iterator[Change]:
 
 def bound_changes(old: Schema, new: Schema, place: str) -> Iterator[Change]:
     """Compare the least and the greatest number."""
-    for key, exclusive, sign in (
-        ("minimum", "exclusiveMinimum", 1),
-        ("maximum", "exclusiveMaximum", -1),
-    ):
+    for key, exclusive, sign in _BOUNDS:
         before = _bound(old, key, exclusive, sign)
         after = _bound(new, key, exclusive, sign)
         if before != after:
@@ -249,13 +249,35 @@ def _bound(schema: Schema, key: str, exclusive: str, sign: int) -> tuple[float, 
     return max(found, default=None)
 
 
+def bounded(schema: Schema) -> Schema:
+    """Return a schema of integers with bounds that are possible themselves; others as they are."""
+    if type_set(schema) != {"integer"}:
+        return schema
+    found = dict(schema)
+    for key, exclusive, sign in _BOUNDS:
+        bound = _bound(schema, key, exclusive, sign)
+        if bound is not None:
+            found[key] = sign * bound[0]
+            if _is_number(found, exclusive):
+                del found[exclusive]
+    return found
+
+
 def _is_number(schema: Schema, name: str) -> bool:
     return isinstance(schema.get(name), int | float) and not isinstance(schema[name], bool)
 
 
 def _stated(schema: Schema, *keys: str) -> str:
-    found = [f"{key} {schema[key]}" for key in keys if key in schema]
+    found = [f"{key} {_short(schema, key)}" for key in keys if key in schema]
     return " and ".join(found) or f"no {keys[0]}"
+
+
+def _short(schema: Schema, key: str) -> str:
+    text = str(schema[key])
+    if len(text) <= _LONGEST:
+        return text
+    title = schema.get("title")
+    return f"of {title!r}" if isinstance(title, str) else f"{text[:_LONGEST]}..."
 
 
 def is_said(key: str, before: Any, after: Any) -> bool:

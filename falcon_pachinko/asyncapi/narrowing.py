@@ -9,6 +9,7 @@ from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from falcon_pachinko.asyncapi.keywords import bound_changes
+from falcon_pachinko.asyncapi.keywords import bounded
 from falcon_pachinko.asyncapi.keywords import canonical
 from falcon_pachinko.asyncapi.keywords import Change
 from falcon_pachinko.asyncapi.keywords import enumerated
@@ -197,6 +198,7 @@ class _Comparison:
                 return {"anyOf": choices}
             if not _choices(only := self.whole(choices[0], side)):
                 whole = only
+        whole = bounded(whole)
         found = {
             key: value
             for key, value in whole.items()

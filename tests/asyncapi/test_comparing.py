@@ -330,6 +330,17 @@ def test_messages_of_one_tag_are_known_by_their_names_alone():
     ]
 
 
+@pytest.mark.parametrize(
+    "form", ["application/vnd.aai.asyncapi+json;version=3.0.0", "application/schema+json;version=draft-07"]
+)  # fmt: skip
+def test_a_schema_that_says_its_usual_format_is_the_same(form):
+    old, new = tagged(say="say", said="said"), tagged(say="say", said="said")
+    say = new["channels"]["chat"]["messages"]["say"]
+    say["payload"] = {"schemaFormat": form, "schema": say["payload"]}
+
+    assert [each.kind for each in compare(old, new)] == ["documentation"]
+
+
 def test_a_message_of_a_foreign_format_is_known_by_its_name_alone():
     old, new = tagged(say="say", said="said"), tagged(say="Say", said="said")
     for document in (old, new):

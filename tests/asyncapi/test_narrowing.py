@@ -286,6 +286,20 @@ def test_a_change_is_no_more_than_it_is(old, new, expected):
     assert sorted(effects(old, new)) == sorted(expected)
 
 
+def texts(old, new):
+    return [change.text for change in changes_of(old, new, lambda node: node, lambda node: node)]
+
+
+def test_a_long_pattern_is_called_by_the_title_of_its_schema():
+    old, new = ({"title": title, "pattern": title * 61} for title in "ab")
+
+    assert "pattern of 'b', was pattern of 'a'" in texts(old, new)
+
+
+def test_a_long_pattern_without_a_title_is_cut():
+    assert texts({}, {"pattern": "a" * 61}) == [f"pattern {'a' * 60}..., was no pattern"]
+
+
 def same(old, new):
     return is_same(old, new, lambda node: node, lambda node: node)
 
@@ -305,6 +319,7 @@ def same(old, new):
         ({"oneOf": [STRING, NULL]}, {"anyOf": [NULL, STRING]}),
         (True, {"title": "t"}),
         ({"minItems": 0}, {}),
+        ({**INTEGER, "exclusiveMinimum": 0, "maximum": 9.5}, {**INTEGER, "minimum": 1, "exclusiveMaximum": 10}),
         (NULL, {"enum": [None]}),
         ({"anyOf": [INTEGER, NUMBER]}, NUMBER),
         ({"enum": ["a", None]}, {"anyOf": [{"enum": ["a"]}, NULL]}),
@@ -325,6 +340,8 @@ def test_schemas_that_say_the_same_are_the_same(old, new):
         ({"const": True}, {"const": 1}),
         ({"const": 1}, {"const": 1, "enum": [2]}),
         ({"contains": {}}, {}),
+        ({**NUMBER, "exclusiveMinimum": 0}, {**NUMBER, "minimum": 1}),
+        ({**INTEGER, "exclusiveMinimum": True, "minimum": 1}, {**INTEGER, "minimum": 1}),
         ({"contains": False}, {}),
         ({"oneOf": [INTEGER, NUMBER]}, NUMBER),
         (True, False),
