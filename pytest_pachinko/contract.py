@@ -269,6 +269,12 @@ class Judge:
                 f"it was accepted, and no channel has an address that {path!r} matches",
                 f"there are {listed(there)}{close_to(path, there)}",
             ]
+            keys = [key for key, channel in self.document.channels.items() if not channel.address]
+            if keys:
+                lines.append(
+                    f"{listed(keys)} has no address: assert_conforms(trace, document, "
+                    f"channel={keys[0]!r}) means it"
+                )
             return [], ("accepted, and no channel has this address", lines)
         # What is said of one path goes before what is said of many, as in routers.
         closest = min(map(_generality, found))

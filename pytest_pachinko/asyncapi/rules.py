@@ -13,6 +13,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from falcon_pachinko.asyncapi.keywords import listed as values_of
 from pytest_pachinko.asyncapi.grammar import is_schema
 from pytest_pachinko.asyncapi.model import channels_of
 from pytest_pachinko.asyncapi.model import distinguishable
@@ -345,6 +346,12 @@ def _keywords(document: _Document) -> Iterator[Problem]:
                     pointer((*place, least)),
                     f"{least} {value[least]} is more than {most} {value[most]}: nothing is allowed",
                 )
+        if values_of(value) == [] and value.get("enum") != []:
+            given = [key for key in ("const", "enum", "type") if key in value]
+            yield Problem(
+                pointer((*place, given[0])),
+                f"no value fits {' and '.join(given)}: nothing is allowed",
+            )
         if value.get("additionalProperties") is False and "properties" in value:
             for name in value.get("required", ()):
                 if name not in value["properties"] and "patternProperties" not in value:

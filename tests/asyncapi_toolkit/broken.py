@@ -559,6 +559,20 @@ KINDS = [
         "more than maximum",
     ),
     Kind(
+        "an enum is of another type",
+        f"{SAY_SCHEMA}/properties/text",
+        {"type": "string", "enum": [1, 2]},
+        f"{SAY_SCHEMA}/properties/text/enum",
+        "no value fits enum and type",
+    ),
+    Kind(
+        "a constant is not in the enum beside it",
+        f"{SAY_SCHEMA}/properties/type/enum",
+        ["said"],
+        f"{SAY_SCHEMA}/properties/type/const",
+        "no value fits const and enum",
+    ),
+    Kind(
         "required is a boolean, as it was long ago",
         f"{SAY_SCHEMA}/required",
         True,

@@ -201,6 +201,17 @@ def test_a_path_of_no_channel_is_not_documented() -> None:
     ]
 
 
+def test_a_channel_without_an_address_has_to_be_named() -> None:
+    document = good()
+    document["channels"]["news"]["address"] = None
+
+    lines = refused(trace("/news"), document)
+
+    assert lines[-1].strip() == (
+        "'news' has no address: assert_conforms(trace, document, channel='news') means it"
+    )
+
+
 def test_a_path_is_the_fault_of_the_application() -> None:
     refused(trace("/room/tea"), CHAT, strict=False)
 
