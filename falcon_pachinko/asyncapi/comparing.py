@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 from typing import Literal
 from typing import TYPE_CHECKING
@@ -171,7 +172,7 @@ class _Comparison:
             yield from self._rest(before, after, place, _SERVER)
 
     def _channels(self) -> Iterator[Difference]:
-        before, after = (_channels_of(document) for document in self._documents)
+        before, after = _grouped_alike(*(_channels_of(document) for document in self._documents))
         pairs = _paired(before, after)
         places, known = _places(after), set(pairs.values())
         for key, place in _places(before).items():
@@ -624,6 +625,31 @@ def _paired(before: list[_Channel], after: list[_Channel]) -> dict[str, str]:
                 pairs[old.key] = found.key
                 same.remove(found)
     return pairs
+
+
+def _grouped_alike(before: list[_Channel], after: list[_Channel]) -> list[list[_Channel]]:
+    """Take channels apart by their subprotocols where several became one, or one became several."""
+    counts = [
+        {shape: len(same) for shape, same in _by_shape(channels).items()}
+        for channels in (before, after)
+    ]
+    as_they_are = {shape for shape in counts[0] if counts[0][shape] == counts[1].get(shape)}
+    return [
+        [
+            part
+            for channel in channels
+            for part in ([channel] if _shape(channel.address) in as_they_are else _apart(channel))
+        ]
+        for channels in (before, after)
+    ]
+
+
+def _apart(channel: _Channel) -> list[_Channel]:
+    if len(channel.tokens) < 2:
+        return [channel]
+    return [
+        replace(channel, key=f"{channel.key} {token}", tokens=(token,)) for token in channel.tokens
+    ]
 
 
 def _by_shape(channels: list[_Channel]) -> dict[str, list[_Channel]]:

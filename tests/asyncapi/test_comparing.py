@@ -276,6 +276,41 @@ def test_subprotocols_are_read_from_the_headers_too():
     assert changed(edit, base)[0].startswith("documentation only: document: the order")
 
 
+def spoken(*groups):
+    """Return a document with a channel for each group of subprotocols."""
+    document = small()
+    chat = document["channels"].pop("chat")
+    document["operations"] = {}
+    for tokens in groups:
+        document["channels"]["-".join(tokens)] = {**chat, "x-subprotocols": list(tokens)}
+    return document
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [([("v1", "v2")], [("v1",), ("v2",)]), ([("v1",), ("v2",)], [("v1", "v2")])]
+)
+def test_subprotocols_may_be_grouped_otherwise(old, new):
+    assert [each.kind for each in compare(spoken(*old), spoken(*new))] == ["documentation"]
+
+
+def test_a_channel_of_several_subprotocols_is_compared_with_what_became_of_each():
+    new = spoken(("v1",), ("v2",))
+    messages = new["channels"]["v2"]["messages"]
+    new["channels"]["v2"]["messages"] = {"said": messages["said"]}
+
+    assert [str(each) for each in compare(spoken(("v1", "v2")), new)] == [
+        "breaking: /rooms/{room} (v2) receive say: the message is gone",
+        "compatible: /rooms/{room} (v2) send say: the message is gone",
+    ]
+
+
+def test_a_subprotocol_that_is_gone_from_a_channel_that_was_taken_apart_is_gone():
+    assert [str(each) for each in compare(spoken(("v1", "v2")), spoken(("v1",), ("v3",)))] == [
+        "breaking: /rooms/{room} (v3): the subprotocol 'v2' is gone",
+        "compatible: /rooms/{room} (v3): a new subprotocol 'v3'",
+    ]
+
+
 def kind(value):
     return {
         "type": "object",
