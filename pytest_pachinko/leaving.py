@@ -12,6 +12,7 @@ from pytest_pachinko.errors import LeftBehind
 from pytest_pachinko.errors import Stalled
 from pytest_pachinko.quiet import settle
 from pytest_pachinko.stacks import doing
+from pytest_pachinko.tasks import cancelled
 from pytest_pachinko.tasks import side
 from pytest_pachinko.trace.explain import last_events
 
@@ -47,13 +48,16 @@ async def let_finish(session: Session, task: asyncio.Task[Any], patience: float)
             return
 
 
-async def within_bounds(news: asyncio.Future[Any], clock: Clock | None, patience: float) -> bool:
+async def within_bounds(
+    news: asyncio.Future[Any], clock: Clock | None, patience: float, horizon: float = HORIZON
+) -> bool:
     """Wait for something that may never come; time may pass meanwhile, but only so much.
 
     Args:
         news: What to wait for. It is done in the end, one way or the other.
         clock: The clock of the loop, if it is on virtual time.
         patience: Seconds to wait where time is real.
+        horizon: Seconds to wait where time is virtual.
 
     Returns:
         Whether it came.
@@ -65,7 +69,7 @@ async def within_bounds(news: asyncio.Future[Any], clock: Clock | None, patience
         finally:
             timer.cancel()
     clock.waits[news] = (Stalled,)
-    clock.horizons[news] = clock.now + HORIZON
+    clock.horizons[news] = clock.now + horizon
     try:
         await news
     except Stalled:
@@ -103,6 +107,8 @@ async def clear_up(session: Session, *, returned: bool, who: str) -> str | None:
         await settle()
     if any(not task.done() for task in living):
         places.append("  (and not every task lets itself be cancelled)")
+        for _ in cancelled(living):
+            await asyncio.sleep(0)
     what = "has left behind:" if returned else "does not return after its connection ended:"
     return "\n".join(
         [

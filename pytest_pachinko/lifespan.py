@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from typing import TYPE_CHECKING
 
 from falcon_pachinko.workers import STOP_EXTENSION
 from pytest_pachinko.clock.adopt import adopted_clock
 from pytest_pachinko.errors import LifespanFailed
+from pytest_pachinko.leaving import within_bounds
 from pytest_pachinko.stacks import doing
 from pytest_pachinko.tasks import Belongings
+from pytest_pachinko.tasks import cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +99,14 @@ class Lifespan:
             raise LifespanFailed(
                 f"The application's lifespan ended with {type(error).__name__}: {error}"
             ) from error
+        living = self.belongings.living()
+        await _cancel(living)
+        for each in living:
+            if not each.done():
+                raise LifespanFailed(
+                    "A task that the application's lifespan has started does not let itself be "
+                    f"cancelled, which a server would wait for without end:\n  {doing(each)}"
+                )
 
     def _stopped_by(self, error: BaseException) -> None:
         """Let the test know of what would stop a server, and stop nothing."""
@@ -186,7 +197,29 @@ def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
 
 async def _end(task: asyncio.Task[Any]) -> None:
     """Let an application that has nothing left to do return, and cancel it if it does not."""
-    done, _ = await asyncio.wait([task], timeout=GRACE)
-    if not done:
+    if not await _has_ended(task):
+        await _cancel([task])
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and abandon those that do not let themselves be cancelled."""
+    for task in tasks:
         task.cancel()
-        await asyncio.wait([task], timeout=GRACE)
+    for task in tasks:
+        await _has_ended(task)  # there may be something to clean up
+    for _ in cancelled(tasks):
+        await asyncio.sleep(0)
+
+
+async def _has_ended(task: asyncio.Task[Any]) -> bool:
+    """Return whether a task has ended before its grace is over."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    task.add_done_callback(partial(_note_end, ended))
+    # On virtual time, one that never rests would keep a plain timeout from coming.
+    return await within_bounds(ended, adopted_clock(loop), GRACE, GRACE)
+
+
+def _note_end(ended: asyncio.Future[None], _: asyncio.Task[Any]) -> None:
+    if not ended.done():
+        ended.set_result(None)

@@ -11,6 +11,7 @@ import asyncio
 import sys
 from asyncio.tasks import _enter_task
 from asyncio.tasks import _leave_task
+from asyncio.tasks import _unregister_task
 from contextlib import contextmanager
 from contextvars import Context
 from contextvars import ContextVar
@@ -25,6 +26,7 @@ from pytest_pachinko.stacks import without_servers_frames
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from collections.abc import Iterable
     from collections.abc import Iterator
 
     from pytest_pachinko.peer import PeerEnd
@@ -34,7 +36,9 @@ __all__ = [
     "TEST",
     "Belongings",
     "NotedTask",
+    "abandon",
     "begin",
+    "cancelled",
     "current_owner",
     "machinery",
     "make_noted",
@@ -51,6 +55,8 @@ side: ContextVar[Any] = ContextVar("pachinko_side", default=None)
 such as that of somebody else's fixture."""
 
 _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+_TURNS = 100  # in which a task has to let itself be cancelled
 
 _MANY = 64  # tasks that are noted before those that are done and well are forgotten
 
@@ -179,6 +185,48 @@ def begin(task: asyncio.Task[Any], loop: Any) -> None:
         first_step._run()
     finally:
         _enter_task(loop, current)
+
+
+def cancelled(tasks: Iterable[asyncio.Task[Any]]) -> Iterator[list[asyncio.Task[Any]]]:
+    """Cancel tasks again and again, and abandon those that do not let themselves be cancelled.
+
+    Args:
+        tasks: The tasks.
+
+    Yields:
+        Those that have not ended; then their event loop is to have a turn.
+    """
+    left = list(tasks)
+    for _ in range(_TURNS):
+        left = [task for task in left if not task.done()]
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        yield left
+    for task in left:
+        abandon(task)
+
+
+def abandon(task: Any) -> None:
+    """See to it that a task never runs again, and that its event loop can do without it.
+
+    Nor is it ever collected: its coroutine would be closed, and may not let that happen either.
+    """
+    if task.done():
+        return
+    loop, waiter = task.get_loop(), task._fut_waiter
+    for callback, _ in tuple(getattr(waiter, "_callbacks", None) or ()):
+        if getattr(callback, "__self__", None) is task:
+            waiter.remove_done_callback(callback)
+    for handle in getattr(loop, "_ready", ()):
+        if getattr(handle._callback, "__self__", None) is task:
+            handle.cancel()
+    task._log_destroy_pending = False
+    _unregister_task(task)
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
 
 
 def _unseen(task: asyncio.Task[Any]) -> bool:

@@ -17,7 +17,6 @@ from dataclasses import field
 from functools import lru_cache
 from functools import partial
 from typing import Any
-from typing import cast
 from typing import TYPE_CHECKING
 
 from falcon_pachinko.errors import RouteError
@@ -46,6 +45,8 @@ from pytest_pachinko.stream import Open
 from pytest_pachinko.stream import Send
 from pytest_pachinko.stream import Stream
 from pytest_pachinko.stream import Wait
+from pytest_pachinko.tasks import abandon
+from pytest_pachinko.tasks import cancelled
 from pytest_pachinko.trace.record import merged
 from pytest_pachinko.trace.record import next_order
 from pytest_pachinko.trace.record import Trace
@@ -63,7 +64,7 @@ __tracebackhide__ = True  # a failure is shown in the test, not in here
 
 _NO_ROUTE, _NO_WEBSOCKET = 3404, 3405  # how Falcon closes what leads nowhere
 
-_TURNS = 100  # in which a task has to let itself be cancelled
+_ROUNDS = 100  # of cancelling tasks that were started while others were cancelled
 
 FLOOD = 10_000
 """How many frames the application may send between two steps; more is a flood that may not end."""
@@ -259,17 +260,19 @@ def _note_error(played: Played, _: Any, context: dict[str, Any]) -> None:
 def close_loop(loop: Any) -> str | None:
     """Close a loop, and end what is left in it; say what cannot be ended."""
     problem = None
-    for _ in range(_TURNS):
-        left = asyncio.all_tasks(loop)
-        if not left:
+    for _ in range(_ROUNDS):
+        tasks = asyncio.all_tasks(loop)
+        if not tasks:
             break
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        for _ in cancelled(tasks):
+            loop.run_until_complete(asyncio.sleep(0))
+        for task in tasks:
+            if not task.done():
+                problem = f"A task does not let itself be cancelled: {doing(task)}"
     else:
-        problem = f"A task does not let itself be cancelled: {doing(next(iter(left)))}"
-        for task in cast("Any", left):
-            task._log_destroy_pending = False
+        for task in asyncio.all_tasks(loop):
+            problem = f"Tasks that are cancelled start others without end: {doing(task)}"
+            abandon(task)
     if loop._asyncgens:
         loop.run_until_complete(loop.shutdown_asyncgens())
     if loop._default_executor is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import signal
 import threading
 import time
@@ -421,30 +423,37 @@ def test_slow_work_that_gives_way_is_not_stopped(chatty):
     assert FromApp(Said("done")) in trace
 
 
-def test_a_task_that_cannot_be_cancelled_is_named(chatty):
-    tasks = []
+async def stubborn():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
 
+
+async def restart():
+    try:
+        await asyncio.Event().wait()
+    finally:
+        asyncio.create_task(restart())  # noqa: RUF006 - that is what is wrong with it
+
+
+@pytest.mark.parametrize(
+    ("work", "problem"),
+    [
+        (stubborn, "A task does not let itself be cancelled: .* in stubborn"),
+        (restart, "Tasks that are cancelled start others without end: .* in restart"),
+    ],
+)
+def test_a_task_that_cannot_be_ended_is_named(chatty, work, problem):
     class Middleware:
         async def process_startup(self, scope, event):
-            tasks.append(asyncio.create_task(stubborn()))
+            # It belongs to nobody.
+            self.task = asyncio.create_task(work(), context=contextvars.Context())
 
-    async def stubborn():
-        while True:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                if not stop:
-                    continue
-                raise
-
-    stop = []
     app = chatty()
     app.add_middleware(Middleware())
 
-    with pytest.raises(CheckFailed, match=r"does not let itself be cancelled: .*in .*stubborn"):
+    with pytest.raises(CheckFailed, match=problem):
         play(app, "/chat", [Say("hi")])
-    stop.append(True)
-    tasks.clear()
 
 
 def test_what_is_raised_in_a_timer_is_seen(chatty):

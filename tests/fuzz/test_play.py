@@ -270,6 +270,19 @@ def test_an_application_that_does_not_start_says_so(chatty):
         play(app, "/chat", [Say("hi")])
 
 
+@pytest.mark.parametrize("phase", ["startup", "shutdown"])
+def test_an_application_that_polls_without_end_is_given_up(chatty, phase):
+    async def poll(self, scope, event):
+        while True:
+            await asyncio.sleep(0)
+
+    app = chatty()
+    app.add_middleware(type("Polling", (), {f"process_{phase}": poll})())
+
+    with pytest.raises(LifespanFailed, match="polls without end"):
+        play(app, "/chat", [Say("hi")])
+
+
 def test_executors_and_generators_of_a_play_are_closed(chatty):
     closed = []
 

@@ -295,3 +295,42 @@ def test_a_verb_that_is_not_awaited_fails_the_test(project: pytest.Pytester) -> 
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*coroutine object Session.expect*"])
+
+
+@pytest.mark.slow
+def test_a_handler_that_catches_everything_keeps_nobody_from_going_on(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile(
+        deaf="""
+        import asyncio
+
+        async def app(scope, receive, send):
+            assert scope["type"] == "websocket"
+            await receive()
+            await send({"type": "websocket.accept"})
+            while True:
+                try:
+                    await asyncio.sleep(1)
+                except:
+                    pass
+        """,
+        test_it="""
+        import gc
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_session(websocket_connect):
+            async with websocket_connect("/"):
+                pass
+
+        @pytest.mark.asyncio
+        async def test_another():
+            gc.collect()
+        """,
+    )
+
+    result = project.runpytest_subprocess("-o", "pachinko_app=deaf:app", timeout=60)
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*does not return after its connection ended*deaf.py:*"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import falcon.asgi
@@ -171,3 +172,58 @@ async def test_an_app_may_answer_more_than_once() -> None:
 
     await life.start()
     await life.stop()
+
+
+async def poll() -> None:
+    while True:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("phase", ["startup", "shutdown"])
+async def test_an_app_that_polls_without_end_is_given_up(phase: str) -> None:
+    async def middleware(self: Any, scope: Any, event: Any) -> None:
+        await poll()
+
+    app = falcon.asgi.App(middleware=[type("M", (), {f"process_{phase}": middleware})()])
+
+    with pytest.raises(LifespanFailed, match=rf"(?s)lifespan\.{phase}.*polls without end.*in poll"):
+        async with MemoryTransport(app):
+            pass
+
+
+async def test_a_task_of_the_lifespan_that_cannot_be_cancelled_is_named_and_abandoned() -> None:
+    async def stubborn() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+
+    class Middleware:
+        async def process_startup(self, scope: Any, event: Any) -> None:
+            self.task = asyncio.create_task(stubborn())
+
+    middleware = Middleware()
+
+    with pytest.raises(LifespanFailed, match=r"let itself be cancelled(.|\n)*in .*stubborn"):
+        async with MemoryTransport(falcon.asgi.App(middleware=[middleware])):
+            pass
+    assert middleware.task not in asyncio.all_tasks()
+
+
+async def test_a_task_of_the_lifespan_may_clean_up_when_it_is_cancelled() -> None:
+    cleaned = []
+
+    async def careful() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.005)
+            cleaned.append("up")
+
+    class Middleware:
+        async def process_startup(self, scope: Any, event: Any) -> None:
+            self.task = asyncio.create_task(careful())
+
+    async with MemoryTransport(falcon.asgi.App(middleware=[Middleware()])):
+        pass
+
+    assert cleaned == ["up"]

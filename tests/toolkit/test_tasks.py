@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import weakref
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from pytest_pachinko import MemoryTransport
+from pytest_pachinko.tasks import abandon
 from pytest_pachinko.tasks import begin
 from pytest_pachinko.tasks import Belongings
+from pytest_pachinko.tasks import cancelled
 from pytest_pachinko.tasks import current_owner
 from pytest_pachinko.tasks import noting_tasks
 
@@ -237,3 +240,86 @@ async def test_a_connection_leaves_nothing_that_only_the_collector_finds(
         assert gone() is None
     finally:
         gc.enable()
+
+
+class Stubborn:
+    """A task that does not let itself be cancelled, and counts how often it runs."""
+
+    def __init__(self, wait: Any) -> None:
+        self.turns = 0
+        self.task = asyncio.create_task(self.run(wait))
+
+    async def run(self, wait: Any) -> None:
+        while True:
+            self.turns += 1
+            try:
+                await wait()
+            except asyncio.CancelledError:
+                continue
+
+
+@pytest.mark.parametrize("is_polling", [False, True])
+async def test_a_task_that_is_abandoned_does_not_run_again(*, is_polling: bool) -> None:
+    event = asyncio.Event()
+    stubborn = Stubborn(lambda: asyncio.sleep(0) if is_polling else event.wait())
+    await asyncio.sleep(0)
+
+    abandon(stubborn.task)
+    turns = stubborn.turns
+    event.set()
+    await asyncio.sleep(0)
+
+    assert stubborn.turns == turns
+    assert stubborn.task not in asyncio.all_tasks()
+
+
+async def test_what_others_wait_for_is_left_to_them_when_a_task_is_abandoned() -> None:
+    event = asyncio.Event()
+    shared = asyncio.ensure_future(event.wait())
+    stubborn = Stubborn(lambda: asyncio.wait([shared]))
+    await asyncio.sleep(0)
+
+    abandon(stubborn.task)
+    event.set()
+
+    assert await shared
+
+
+async def test_a_task_that_has_ended_is_not_abandoned() -> None:
+    task = asyncio.create_task(asyncio.sleep(0, "done"))
+    await task
+
+    abandon(task)
+
+    assert task.result() == "done"
+
+
+async def test_a_task_that_takes_some_turns_to_end_is_not_abandoned() -> None:
+    cleaned = []
+
+    async def careful() -> None:
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            with contextlib.suppress(asyncio.CancelledError):
+                await forever()
+            cleaned.append("up")
+
+    task = asyncio.create_task(careful())
+    await asyncio.sleep(0)
+
+    for _ in cancelled([task]):
+        await asyncio.sleep(0)
+
+    assert cleaned == ["up"]
+    assert task.done()
+
+
+async def test_a_task_that_does_not_let_itself_be_cancelled_is_abandoned() -> None:
+    stubborn = Stubborn(forever)
+    await asyncio.sleep(0)
+
+    for _ in cancelled([stubborn.task]):
+        await asyncio.sleep(0)
+
+    assert stubborn.task not in asyncio.all_tasks()
