@@ -359,12 +359,13 @@ def _titled(cls: Any) -> Schema:
 
 def _default(field: inspect.Field, annotation: Any) -> Schema:
     """Return what a schema says of a default: nothing, if nobody could send it."""
+    default = field.default
     if field.default_factory in (list, dict, set, tuple, frozenset):
-        return {"default": {} if field.default_factory is dict else []}
-    if field.default is msgspec.NODEFAULT or field.default is msgspec.UNSET:
+        default = field.default_factory()
+    if default is msgspec.NODEFAULT or default is msgspec.UNSET:
         return {}
     try:
-        default = plain(field.default)
+        default = plain(default)
         msgspec.json.decode(msgspec.json.encode(default), type=annotation)
     except Exception:  # noqa: BLE001 - a default need not be what JSON can say, nor be allowed
         return {}

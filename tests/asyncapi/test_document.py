@@ -1,5 +1,6 @@
 """The document of an app: channels, messages, operations."""
 
+import dataclasses
 import functools
 import json
 import subprocess
@@ -555,8 +556,6 @@ def test_a_resource_without_handlers_has_operations():
 
 
 def test_a_docstring_that_python_has_written_is_none():
-    import dataclasses
-
     @dataclasses.dataclass
     class Point:
         x: int
@@ -575,14 +574,32 @@ def test_a_docstring_that_python_has_written_is_none():
 class Bounded(Struct, tag="bounded"):
     low: Annotated[int, Meta(ge=1)] = 0
     fine: Annotated[int, Meta(ge=1)] = 2
+    tags: Annotated[list[str], Meta(min_length=1)] = []
+    names: Annotated[dict[str, int], Meta(min_length=1)] = {}
+    few: Annotated[set[int], Meta(max_length=1)] = set()
 
 
-def test_a_default_that_nobody_may_send_is_left_out():
-    found = written(type("Takes", (Takes,), {"schema": Bounded}))
-    properties = found["components"]["schemas"]["Bounded"]["properties"]
+@dataclasses.dataclass
+class Filled:
+    low: Annotated[int, Meta(ge=1)] = 0
+    fine: Annotated[int, Meta(ge=1)] = 2
+    tags: Annotated[list[str], Meta(min_length=1)] = dataclasses.field(default_factory=list)
+    names: Annotated[dict[str, int], Meta(min_length=1)] = dataclasses.field(default_factory=dict)
+    few: Annotated[set[int], Meta(max_length=1)] = dataclasses.field(default_factory=set)
 
-    assert "default" not in properties["low"]
-    assert properties["fine"]["default"] == 2
+
+class Holder(Struct, tag="holder"):
+    filled: Filled
+
+
+@pytest.mark.parametrize(("schema", "name"), [(Bounded, "Bounded"), (Holder, "Filled")])
+def test_a_default_that_nobody_may_send_is_left_out(schema, name):
+    found = written(resource(schema=schema))
+    properties = found["components"]["schemas"][name]["properties"]
+
+    assert {
+        field: value["default"] for field, value in properties.items() if "default" in value
+    } == {"fine": 2, "few": []}
 
 
 def test_a_query_is_an_object_though_nobody_says_so():
