@@ -216,7 +216,7 @@ _GUESSES: dict[type, Callable[[Any, tuple[Any, ...]], Any]] = {
     inspect.DateTimeType: lambda info, _: _moment("2024-02-29T12:30:00", info.tz),
     inspect.DateType: lambda *_: "2024-02-29",
     inspect.DecimalType: lambda *_: "1.50",
-    inspect.EnumType: lambda info, _: plain(next(iter(info.cls)).value),
+    inspect.EnumType: lambda info, _: plain(next(iter(info.cls.__members__.values())).value),
     inspect.ExtType: _impossible,
     inspect.FloatType: _number,
     inspect.FrozenSetType: _items,

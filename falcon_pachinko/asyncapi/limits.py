@@ -23,6 +23,7 @@ LIMITS: Final[Mapping[str, str]] = {
     "duplicates": "msgspec checks each of several values of one key; a validator sees the last.",
     "ends": "A datetime that is rounded into the year 10000, and a duration of more than "
     "999999999 days, are refused.",
+    "flags": "Which bits below its highest one a Flag of more than ten bits lacks.",
     "fractions": "1.0 and 1e2 are integers in JSON Schema, and floats for msgspec.",
     "keys": "The bounds of numbers that are keys of an object.",
     "lengths": "The length of a set, and of an object whose keys are not strings: msgspec counts "
@@ -37,7 +38,7 @@ LIMITS: Final[Mapping[str, str]] = {
 }
 """What JSON Schema cannot say of messages, by name.
 
-The entries ``code``, ``keys``, ``lengths``, ``multiples`` and, for a pattern that is left out,
+The entries ``code``, ``flags``, ``keys``, ``lengths``, ``multiples`` and, for a pattern that is left out,
 ``patterns`` also stand in the document, as ``x-not-expressed`` of the schema that they are about.
 """
 

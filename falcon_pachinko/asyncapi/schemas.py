@@ -461,12 +461,15 @@ def _values(cls: type[enum.Enum]) -> Schema:
         return {"enum": [member.value for member in cls]}
     if cls._boundary_ is not enum.STRICT:  # type: ignore[attr-defined]
         return dict(_WORDS)
-    mask: int = cls._flag_mask_  # type: ignore[attr-defined]
-    if mask >= _MOST_FLAGS:
-        schema: Schema = {"type": "integer", "minimum": 0, "maximum": mask}
-        note(schema, "code")
-        return schema
-    return {"enum": [value for value in range(mask + 1) if not value & ~mask]}
+    # A negative number is the complement of a positive one, within the bits up to the highest.
+    bits: int = cls._all_bits_  # type: ignore[attr-defined]
+    gaps = bits ^ cls._flag_mask_  # type: ignore[attr-defined]
+    if bits < _MOST_FLAGS:
+        return {"enum": [value for value in range(~bits, bits + 1) if not value & gaps]}
+    schema: Schema = {"type": "integer", "minimum": ~bits, "maximum": bits}
+    if gaps:
+        note(schema, "flags")
+    return schema
 
 
 def _enum_keys(info: inspect.EnumType) -> Schema:
@@ -547,7 +550,7 @@ def _picked(info: Any) -> Schema | None:
     if isinstance(info, inspect.LiteralType):
         values = info.values
     elif isinstance(info, inspect.EnumType):
-        values = (member.value for member in info.cls)
+        values = (member.value for member in info.cls.__members__.values())
     if any(isinstance(value, int) for value in values):
         return dict(_WORDS)
     return None

@@ -131,6 +131,7 @@ _SAID = {
 # The same for limits that a document notes; and whether it may refuse what msgspec accepts.
 _NOTED = {
     "code": ("", False),
+    "flags": ("enum value", False),
     "keys": ("`key` in", False),
     "lengths": ("of length", True),
     "multiples": ("multiple of", True),

@@ -1,6 +1,7 @@
 """An example of each message, which msgspec decodes."""
 
 import datetime as dt
+import enum
 from typing import Annotated
 from typing import Any
 
@@ -145,6 +146,13 @@ class Chained(Struct, tag="chained", array_like=True):
     value: int
     rest: "Chained" = None
     more: int = 1
+
+
+def test_an_example_of_a_flag_is_its_first_member():
+    class Bits(enum.Flag):
+        ONE_AND_TWO = 3
+
+    assert example(Bits) == 3
 
 
 def test_what_never_ends_has_no_example():

@@ -91,6 +91,20 @@ class Many(enum.Flag):
     B = 2048
 
 
+class Double(enum.Flag):
+    ONE_AND_TWO = 3
+
+
+class Ten(enum.Flag):
+    LOW = 2**9 - 1
+    HIGH = 2**9
+
+
+class Eleven(enum.Flag):
+    LOW = 2**10 - 1
+    HIGH = 2**10
+
+
 class Forgiving(enum.Enum):
     YES = "yes"
 
@@ -170,6 +184,7 @@ ODD = {
     "float or Decimal": Annotated[float, Meta(ge=3)] | decimal.Decimal,
     "Literal or float": Literal[1, 2] | float,
     "IntEnum or float": Level | float,
+    "flag of two bits or float": Double | float,
     "Literal of both": Literal["a", 1] | None,
     "Literal or int": Literal["yes", 1] | int,  # noqa: PYI051
     "Literal of one kind or int": Literal[1] | int | None,  # noqa: PYI051
@@ -215,6 +230,29 @@ def test_any_value_is_judged_as_msgspec_does(annotation):
         assert unexplained(judge, frame) is None
 
     check()
+
+
+@pytest.mark.parametrize("boundary", enum.FlagBoundary)
+@pytest.mark.parametrize("base", [enum.Flag, enum.IntFlag])
+@pytest.mark.parametrize("bits", [(1,), (1, 2), (1, 8), (6,), (5, 6)])
+def test_a_flag_takes_the_numbers_that_msgspec_takes(base, bits, boundary):
+    flag = base("Bits", [(f"B{bit}", bit) for bit in bits], boundary=boundary)
+    judge = Judge(of(flag))
+    numbers = [*range(-20, 20), 2**63 - 1, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1]
+    frames = [json.dumps({"type": "message", "value": number}) for number in numbers]
+
+    assert [judge.differ(frame) for frame in frames] == [None] * len(frames)
+
+
+@pytest.mark.parametrize("flag", [Ten, Eleven])
+def test_the_bounds_of_a_flag_of_many_bits_are_those_of_msgspec(flag):
+    judge = Judge(of(flag))
+    most = 2 ** flag.HIGH.value.bit_length()
+    numbers = [-most - 1, -most, -1, 0, most - 1, most]
+    frames = [json.dumps({"type": "message", "value": number}) for number in numbers]
+
+    assert [judge.differ(frame) for frame in frames] == [None] * len(frames)
+    assert not judge.notes
 
 
 def component(document, name):
@@ -418,7 +456,7 @@ def test_what_json_has_not_is_an_error():
     ("annotation", "limit"),
     [
         (Forgiving, "code"),
-        (Many, "code"),
+        (Many, "flags"),
         (Annotated[float, Meta(multiple_of=0.1)], "multiples"),
         (Annotated[set[int], Meta(min_length=2)], "lengths"),
         (Annotated[dict[int, int], Meta(min_length=2)], "lengths"),
