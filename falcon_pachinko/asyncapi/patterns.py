@@ -42,7 +42,7 @@ def ecma(pattern: str) -> str | None:
     """Return a pattern as JSON Schema writes it; None if it cannot be written there."""
     done: list[str] = []
     groups: dict[str, int] = {}
-    count, place, before = 0, 0, ""
+    count, place, before, refers = 0, 0, "", False
     while place < len(pattern):
         match: Any = _TOKEN.match(pattern, place)
         kind, text, place = match.lastgroup, match[0], match.end()
@@ -55,19 +55,72 @@ def ecma(pattern: str) -> str | None:
             text = "("
         elif kind == "back":
             text = rf"(?:\{groups[match['of']]})"
-        elif kind == "comment":
-            text = ""
-        elif kind == "escape":
-            text = _escape(text)
-        elif kind == "repeat":
-            text = _repeat(match)
-        elif kind == "brace":
-            text = "\\" + text
         elif kind == "set":
             text, place = _set(pattern, match)
+        else:
+            text = _token(match)
+        refers = refers or text.startswith("(?:\\")
         before = kind
         done.append(text)
+    if refers and not _is_sure(_parse(pattern), set()):
+        return None
     return "".join(done)
+
+
+def _token(match: re.Match[str]) -> str:
+    """Return a part of a pattern that means the same wherever it is."""
+    kind, text = match.lastgroup, match[0]
+    if kind == "comment":
+        return ""
+    if kind == "escape":
+        return _escape(text)
+    if kind == "repeat":
+        return _repeat(match)
+    if kind == "brace":
+        return "\\" + text
+    # The dot of ECMA-262 leaves out \r, \u2028 and \u2029 too.
+    return r"[^\n]" if text == "." else text
+
+
+def _parse(pattern: str) -> Any:
+    # Private, and the same since Python 3.11.
+    return import_module("re._parser").parse(pattern)
+
+
+def _is_sure(tree: Any, taken: set[int]) -> bool:
+    """Return whether each group has matched, and the same text, wherever a pattern refers to it.
+
+    What refers to one that has not matches nothing in Python, and the empty text in ECMA-262, where
+    each repetition forgets what the one before it has matched.
+
+    Args:
+        tree: A parsed pattern, or a part of one.
+        taken: The groups that have matched before it. Those that match in it are added.
+    """
+    for code, value in tree:
+        kind = str(code)
+        if kind == "GROUPREF" and value not in taken:
+            return False
+        parts, always = _parts(kind, value)
+        if not all(_is_sure(part, taken if always else set(taken)) for part in parts):
+            return False
+        if kind == "SUBPATTERN":
+            taken.add(value[0])
+    return True
+
+
+def _parts(kind: str, value: Any) -> tuple[list[Any], bool]:
+    """Return the parts of a parsed pattern, and whether all of them match, and the same text.
+
+    What looks behind is read backwards in ECMA-262, and repetitions of nothing are not counted.
+    """
+    if kind == "BRANCH":
+        return value[1], False
+    if kind.endswith("_REPEAT"):
+        return [value[-1]], value[0] > 0 and value[-1].getwidth()[0] > 0
+    if kind in ("SUBPATTERN", "ASSERT", "ASSERT_NOT"):
+        return [value[-1]], kind == "SUBPATTERN" or (kind == "ASSERT" and value[0] > 0)
+    return [], True
 
 
 def _repeat(match: re.Match[str]) -> str:
@@ -131,8 +184,8 @@ def _times(least: int, most: int | None) -> str:
 
 def sample(pattern: str, least: int) -> str:
     """Return a text that probably matches a pattern, of at least that length if it can be."""
-    # Private, and the same since Python 3.11; who uses the text looks whether it matches.
-    tree = import_module("re._parser").parse(pattern)
+    # Who uses the text looks whether it matches.
+    tree = _parse(pattern)
     short = _text(tree, 0)
     return short if len(short) >= least else _text(tree, least - len(short))
 

@@ -33,6 +33,11 @@ from falcon_pachinko.asyncapi.patterns import sample
         (r"\0\012\101", r"\x00\x0a\x41"),
         (r"[\1\a]", r"[\x01\x07]"),
         ("(?#why)x", "x"),
+        (r"^.\.[.]*?.$", r"^[^\n]\.[.]*?[^\n]$"),
+        (r"(a)(?<=\1)b", r"(a)(?<=(?:\1))b"),
+        (r"(?:(a)|b)(c)\2", r"(?:(a)|b)(c)(?:\2)"),
+        (r"((a)){1,2}\2", r"((a)){1,2}(?:\2)"),
+        (r"(?:(a)\1)*(?=(b))\2", r"(?:(a)(?:\1))*(?=(b))(?:\2)"),
     ],
 )
 def test_a_pattern_is_written_as_json_schema_has_it(python, expected):
@@ -41,6 +46,22 @@ def test_a_pattern_is_written_as_json_schema_has_it(python, expected):
 
 @pytest.mark.parametrize("pattern", ["(?i)a", "a++", "a{2}+", "(?>a)", r"\N{DIGIT ONE}"])
 def test_what_json_schema_cannot_write_is_no_pattern(pattern):
+    assert ecma(pattern) is None
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^(b)?\1$",
+        r"(?:(a)|b)\1",
+        r"(?P<x>a)*(?P=x)",
+        r"(?:(a)*b\1)+",
+        r"(?!(a))\1",
+        r"(?<=([ab]){2})\1",
+        r"(a*?)+\1",
+    ],
+)
+def test_a_reference_to_what_may_not_have_matched_is_no_pattern(pattern):
     assert ecma(pattern) is None
 
 
