@@ -14,6 +14,7 @@ from msgspec import inspect
 
 from falcon_pachinko.asyncapi.patterns import sample
 from falcon_pachinko.asyncapi.schemas import DICTS
+from falcon_pachinko.asyncapi.schemas import is_any
 from falcon_pachinko.asyncapi.schemas import united
 from falcon_pachinko.asyncapi.texts import name_of
 from falcon_pachinko.asyncapi.values import check_example
@@ -198,7 +199,9 @@ def _is_within(number: float, info: Any) -> bool:
     )
 
 
-def _impossible(*_: object) -> Any:
+def _unknown(info: Info, _: object) -> Any:
+    if is_any(info):
+        return "anything"
     raise _NoneFoundError
 
 
@@ -211,13 +214,13 @@ _GUESSES: dict[type, Callable[[Any, tuple[Any, ...]], Any]] = {
     inspect.BoolType: lambda *_: True,
     inspect.ByteArrayType: _bytes,
     inspect.BytesType: _bytes,
-    inspect.CustomType: _impossible,
+    inspect.CustomType: _unknown,
     inspect.DataclassType: _object,
     inspect.DateTimeType: lambda info, _: _moment("2024-02-29T12:30:00", info.tz),
     inspect.DateType: lambda *_: "2024-02-29",
     inspect.DecimalType: lambda *_: "1.50",
     inspect.EnumType: lambda info, _: plain(next(iter(info.cls.__members__.values())).value),
-    inspect.ExtType: _impossible,
+    inspect.ExtType: _unknown,
     inspect.FloatType: _number,
     inspect.FrozenSetType: _items,
     inspect.IntType: _number,

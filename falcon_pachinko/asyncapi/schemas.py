@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Info = inspect.Type
     SchemaHook = Callable[[Any], Schema]
 
-__all__ = ["DICTS", "Schemas", "parts_of", "structs_of", "united"]
+__all__ = ["DICTS", "Schemas", "is_any", "parts_of", "structs_of", "united"]
 
 _REFERENCE = "#/components/schemas/"
 
@@ -75,6 +75,12 @@ _TEXTS = (
 def structs_of(info: Info) -> list[Info]:
     """Return the Structs among the members of a union, or of what is none."""
     return [member for member in members_of(info) if isinstance(bare(member), inspect.StructType)]
+
+
+def is_any(info: Info) -> bool:
+    """Whether a type takes anything, which msgspec says of ``object`` in words of its own."""
+    inner = bare(info)
+    return isinstance(inner, inspect.AnyType) or getattr(inner, "cls", None) is object
 
 
 class Schemas:
@@ -119,7 +125,7 @@ class Schemas:
         while isinstance(info, inspect.Metadata):
             extra = {**_plain_extra(info.extra_json_schema), **extra}
             info = info.type
-        if isinstance(info, inspect.CustomType):
+        if isinstance(info, inspect.CustomType) and not is_any(info):
             return self._custom(info, extra)
         return _beside(self._of(info, together=together), extra)
 
@@ -233,7 +239,7 @@ class Schemas:
         schema: Schema = {"type": "array"}
         is_set = isinstance(info, inspect.SetType | inspect.FrozenSetType)
         items = self.of(info.item_type)
-        if is_set and isinstance(bare(info.item_type), inspect.AnyType):
+        if is_set and is_any(info.item_type):
             items = {"type": ["null", "boolean", "number", "string"]}  # what can be hashed
         if items:
             schema["items"] = items
@@ -257,9 +263,8 @@ class Schemas:
         if values:
             schema["additionalProperties"] = values
         schema |= _given({"minProperties": info.min_length, "maxProperties": info.max_length})
-        if len(schema.keys() & {"minProperties", "maxProperties"}) and not isinstance(
-            bare(info.key_type), inspect.StrType | inspect.AnyType
-        ):
+        is_text = isinstance(bare(info.key_type), inspect.StrType) or is_any(info.key_type)
+        if len(schema.keys() & {"minProperties", "maxProperties"}) and not is_text:
             note(schema, "lengths")
         return schema
 
@@ -277,7 +282,7 @@ class Schemas:
 
     def _union(self, info: inspect.UnionType) -> Schema:
         members = united(info)
-        if any(isinstance(bare(member), inspect.AnyType) for member in members):
+        if any(map(is_any, members)):
             return {}
         structs = [member for member in members if isinstance(bare(member), inspect.StructType)]
         several = len(structs) > 1
@@ -494,6 +499,7 @@ def _literal_keys(info: inspect.LiteralType) -> Schema:
 
 _KEYS: dict[type, Callable[[Any], Schema]] = {
     inspect.AnyType: lambda _: {},
+    inspect.CustomType: lambda _: {},
     inspect.DecimalType: lambda _: {"pattern": DECIMAL_KEY},
     inspect.EnumType: _enum_keys,
     inspect.FloatType: _number_keys,
@@ -582,6 +588,7 @@ _MAKERS: dict[type, Callable[[Schemas, Any], Schema]] = {
     inspect.BoolType: lambda *_: {"type": "boolean"},
     inspect.ByteArrayType: _bytes,
     inspect.BytesType: _bytes,
+    inspect.CustomType: lambda *_: {},
     inspect.DataclassType: Schemas._object,  # noqa: SLF001
     inspect.EnumType: _enum,
     inspect.ExtType: _unsupported,

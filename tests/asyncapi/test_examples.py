@@ -197,6 +197,10 @@ def test_a_type_that_msgspec_does_not_know_has_no_example():
     assert example(complex) is None
 
 
+def test_a_field_that_takes_any_object_has_an_example():
+    assert example(dict[str, object]) == {"text": "anything"}
+
+
 def test_a_range_that_no_guess_hits_has_none():
     assert example(Annotated[int, Meta(gt=3, lt=4)]) is None
 

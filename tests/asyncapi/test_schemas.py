@@ -192,6 +192,11 @@ ODD = {
     "dict None": dict[None, int],
     "dict int or None": dict[int | None, int],
     "dict Any": dict[Any, int],
+    "object": object,
+    "object or None": object | None,
+    "dict of object": dict[str, object],
+    "dict object": Annotated[dict[object, int], Meta(min_length=1)],
+    "set of object": set[object],
     "dict str": dict[Annotated[str, Meta(min_length=1)], int],
     "dict bytes": dict[Annotated[bytes, Meta(min_length=1)], int],
     "dict bounded": dict[Annotated[int, Meta(ge=2)], int],
@@ -472,6 +477,13 @@ def test_a_list_is_bounded_without_a_note():
     document = document_of(of(Annotated[dict[str, int], Meta(min_length=2)]))
 
     assert NOTE not in json.dumps(document)
+
+
+def test_the_keys_of_a_type_of_ones_own_may_be_any_text():
+    assert component(document_of(of(dict[Money, int])), "Message")["properties"]["value"] == {
+        "type": "object",
+        "additionalProperties": {"type": "integer"},
+    }
 
 
 def test_a_union_of_keys_that_never_are_has_none():
