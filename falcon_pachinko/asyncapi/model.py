@@ -215,7 +215,8 @@ def _keywords(cls: Any, text: str) -> dict[str, Any]:
 
 def _class_docs(cls: type) -> dict[str, str]:
     ours = (base for base in cls.__mro__ if issubclass(base, WebSocketResource))
-    documented = next(base for base in ours if base.__doc__)
+    # Python leaves out all docstrings with -OO.
+    documented = next((base for base in ours if base.__doc__), WebSocketResource)
     return {} if documented is WebSocketResource else docs_of(documented)
 
 

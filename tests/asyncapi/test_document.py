@@ -96,19 +96,44 @@ def test_each_example_is_one_of_its_payload(name):
         assert all(judge.is_valid(example["payload"]) for example in message.get("examples", ()))
 
 
-@pytest.mark.parametrize("seed", ["1", "2"])
-def test_the_same_app_has_the_same_bytes_in_every_process(tmp_path, seed):
+def write_documents(directory, **environment):
+    """Write the documents of the test applications in another process."""
     subprocess.run(
-        [sys.executable, "-m", "tests.asyncapi.applications", str(tmp_path)],
+        [sys.executable, "-m", "tests.asyncapi.applications", str(directory)],
         check=True,
         cwd=ROOT,
-        env={"PYTHONHASHSEED": seed},
+        env=environment,
     )
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_the_same_app_has_the_same_bytes_in_every_process(tmp_path, seed):
+    write_documents(tmp_path, PYTHONHASHSEED=seed)
 
     for name, content in DOCUMENTS.items():
         assert json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8")) == content
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         assert (tmp_path / f"{name}.json").read_text(encoding="utf-8") == text
+
+
+def without_docs(value):
+    if isinstance(value, list):
+        return [without_docs(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: without_docs(part)
+        for key, part in value.items()
+        if key not in ("summary", "description")
+    }
+
+
+def test_an_app_without_docstrings_is_described_without_them(tmp_path):
+    write_documents(tmp_path, PYTHONOPTIMIZE="2")
+
+    for name, content in DOCUMENTS.items():
+        found = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+        assert without_docs(found) == without_docs(content)
 
 
 # Channels.
