@@ -12,14 +12,17 @@ import difflib
 import inspect
 from dataclasses import dataclass
 from dataclasses import fields
+from typing import Annotated
 from typing import Any
 from typing import TYPE_CHECKING
 
 import falcon
 import falcon.asgi
 from falcon.routing import CompiledRouterOptions
+from msgspec import Meta
 
 from falcon_pachinko.asyncapi.texts import docs_of
+from falcon_pachinko.asyncapi.values import check_given
 from falcon_pachinko.dispatch import reply_of
 from falcon_pachinko.errors import DocumentError
 from falcon_pachinko.resource import WebSocketResource
@@ -41,7 +44,16 @@ __all__ = ["Field", "Handler", "Route", "routes_of"]
 
 _LAYERS = 16  # of ASGI middleware around an app
 
-_DECLARED = ("close_codes", "headers", "query", "security")
+# What a resource may say in ``asyncapi``: its type, and an example.
+_DECLARED: Mapping[str, tuple[Any, str]] = {
+    "close_codes": (
+        dict[Annotated[int, Meta(ge=1000, le=4999)], str],
+        '"close_codes": {4001: "Too slow."}',
+    ),
+    "headers": (Any, ""),
+    "query": (Any, ""),
+    "security": (list[str], '"security": ["token"]'),
+}
 
 
 @dataclass(frozen=True)
@@ -246,9 +258,12 @@ def _limits(limits: Any) -> dict[str, Any]:
 
 def _declared(resource: Any, name: str) -> Mapping[str, Any]:
     declared = getattr(resource, "asyncapi", None) or {}
-    for key in declared:
+    check_given(f"{name}.asyncapi", declared, dict[str, Any], 'asyncapi = {"security": ["token"]}')
+    for key, value in declared.items():
         if key not in _DECLARED:
             near = difflib.get_close_matches(key, _DECLARED, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_DECLARED)}."
             raise DocumentError(f"{name}.asyncapi has {key!r}, which means nothing.\nHint: {hint}")
+        if value is not None:
+            check_given(f"{name}.asyncapi[{key!r}]", value, *_DECLARED[key])
     return declared

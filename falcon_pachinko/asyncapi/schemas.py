@@ -30,6 +30,7 @@ from falcon_pachinko.asyncapi.texts import name_of
 from falcon_pachinko.asyncapi.texts import tidy
 from falcon_pachinko.asyncapi.texts import unique
 from falcon_pachinko.asyncapi.values import check_examples
+from falcon_pachinko.asyncapi.values import check_given
 from falcon_pachinko.asyncapi.values import plain
 from falcon_pachinko.errors import DocumentError
 from falcon_pachinko.schema import bare
@@ -178,6 +179,12 @@ class Schemas:
                 f"Hint: Annotated[{name}, Meta(extra_json_schema={{...}})], or "
                 "document(..., schema_hook=...)."
             )
+        check_given(
+            f"What schema_hook says of {info.cls!r}",
+            found or {},
+            dict[str, Any],
+            'it returns a JSON Schema, such as {"type": "string"}.',
+        )
         return _beside(found or {}, extra)
 
     def _fields(self, info: Any) -> tuple[Schema, list[str]]:

@@ -1,4 +1,4 @@
-"""Values that somebody wrote down beside a type: as JSON has them, and judged by msgspec. Pure."""
+"""Values that somebody wrote down: as JSON has them, and judged by msgspec. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from falcon_pachinko.errors import DocumentError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_example", "check_examples", "plain"]
+__all__ = ["check_example", "check_examples", "check_given", "plain"]
 
 
 class _UnknownError(Exception):
@@ -68,6 +68,26 @@ def check_example(where: str, example: Any, annotation: Any) -> None:
         raise DocumentError(
             f"The example {example!r} of {where} is none: {str(error) or type(error).__name__}.\n"
             "Hint: Meta(examples=[...]) has values of the type, or what stands for them in JSON."
+        ) from error
+
+
+def check_given(where: str, given: Any, annotation: Any, hint: str) -> None:
+    """Judge what somebody says in a document that types do not say.
+
+    Args:
+        where: What it is, for a reader.
+        given: What they say.
+        annotation: The type that it has to have.
+        hint: What to write.
+
+    Raises:
+        DocumentError: It has another one.
+    """
+    try:
+        msgspec.convert(given, annotation)
+    except msgspec.ValidationError as error:
+        raise DocumentError(
+            f"{where} is {given!r}, which a document cannot have: {error}.\nHint: {hint}"
         ) from error
 
 

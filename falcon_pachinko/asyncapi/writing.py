@@ -6,7 +6,9 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any
+from typing import Literal
 from typing import TYPE_CHECKING
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,6 +24,8 @@ from falcon_pachinko.asyncapi.texts import docs_of
 from falcon_pachinko.asyncapi.texts import name_of
 from falcon_pachinko.asyncapi.texts import tidy
 from falcon_pachinko.asyncapi.texts import unique
+from falcon_pachinko.asyncapi.values import check_given
+from falcon_pachinko.asyncapi.values import plain
 from falcon_pachinko.errors import DocumentError
 from falcon_pachinko.schema import bare
 from falcon_pachinko.schema import members_of
@@ -41,6 +45,31 @@ __all__ = ["document"]
 VERSION = "3.1.0"
 
 _PROTOCOL = "Sec-WebSocket-Protocol"
+
+
+class _Object(TypedDict, total=False):
+    """What has to be right in the JSON Schema of headers or a query."""
+
+    type: Literal["object"]
+    properties: dict[str, Any]
+    required: list[str]
+
+
+_SCHEME = '{"token": {"type": "http", "scheme": "bearer"}}'
+
+# What is given to a document: its type, and an example.
+_GIVEN: Mapping[str, tuple[Any, str]] = {
+    "title": (str, 'title="Chat"'),
+    "version": (str, 'version="1.0"'),
+    "description": (str | None, 'description="What it is for."'),
+    "info": (dict[str, Any] | None, 'info={"license": {"name": "ISC"}}'),
+    "servers": (
+        dict[str, str | dict[str, Any]] | None,
+        'servers={"live": "wss://chat.example"}',
+    ),
+    "security_schemes": (dict[str, dict[str, Any]] | None, f"security_schemes={_SCHEME}"),
+    "security": (list[str], 'security=["token"]'),
+}
 
 
 def document(
@@ -78,6 +107,17 @@ def document(
 
         document(app, title="chat", version="1", servers={"live": "wss://chat.example"})
     """
+    given = {
+        "title": title,
+        "version": version,
+        "description": description,
+        "info": info,
+        "servers": servers,
+        "security_schemes": security_schemes,
+        "security": security,
+    }
+    for name, value in given.items():
+        check_given(f"{name} of document()", value, *_GIVEN[name])
     writer = _Writer(routes_of(app), security_schemes or {}, security, schema_hook)
     channels, operations = writer.channels()
     about = {"title": title, "version": version, "description": description, **(info or {})}
@@ -210,7 +250,11 @@ class _Writer:
 
     def _declared(self, route: Route, name: str, info: Any) -> Json:
         declared = route.declared.get(name)
-        if declared is None or isinstance(declared, dict):
+        if declared is None:
+            return {}
+        if isinstance(declared, dict):
+            hint = '{"properties": {"token": {"type": "string"}}}, a JSON Schema of an object.'
+            check_given(f"{route.resource}.asyncapi[{name!r}]", declared, _Object, hint)
             return {"type": "object", **declared} if declared else {}
         if not isinstance(info, inspect.StructType | inspect.TypedDictType | inspect.DataclassType):
             raise DocumentError(
@@ -293,7 +337,7 @@ class _Writer:
             }
         security = route.declared.get("security", self._security)
         if security:
-            operation["security"] = [self._scheme(route, name) for name in security]
+            operation["security"] = [self._scheme(route, name) for name in plain(security)]
         return operation
 
     def _scheme(self, route: Route, name: str) -> Json:
@@ -405,11 +449,23 @@ def _with_protocols(schema: Json, route: Route) -> Json:
 def _server(name: str, server: str | Mapping[str, Any]) -> Json:
     if not isinstance(server, str):
         return dict(server)
-    url = urlsplit(server)
-    if url.scheme not in ("ws", "wss") or not url.netloc:
+    try:
+        url = urlsplit(server)
+        is_url = url.scheme in ("ws", "wss") and url.netloc != ""
+    except ValueError:
+        is_url = False
+    if not is_url:
         raise DocumentError(
             f"The server {name!r} is {server!r}, which is no URL of WebSockets.\n"
             'Hint: "wss://chat.example", or a server object: {"host": ..., "protocol": "wss"}.'
         )
-    found = {"host": url.netloc, "protocol": url.scheme, "pathname": url.path.rstrip("/")}
+    host = url.netloc.rpartition("@")[2]
+    if host != url.netloc or url.query or url.fragment:
+        # What is left out may be secret.
+        raise DocumentError(
+            f"The server {name!r} has a user, a query or a fragment, which a document cannot have.\n"
+            f'Hint: "{url.scheme}://{host}{url.path}"; a query is what a resource says in asyncapi = '
+            '{"query": ...}, and a user is a security scheme.'
+        )
+    found = {"host": host, "protocol": url.scheme, "pathname": url.path.rstrip("/")}
     return {key: value for key, value in found.items() if value}

@@ -341,6 +341,71 @@ def test_a_query_without_fields_is_an_error(query):
 
 
 @pytest.mark.parametrize(
+    ("declared", "error"),
+    [
+        (5, r"asyncapi is 5, .*: Expected `object`, got `int`\.\nHint: asyncapi = \{"),
+        (["query"], r"asyncapi is \['query'\], .*: Expected `object`, got `array`"),
+        ({1: "x"}, r"asyncapi is \{1: 'x'\}, .*: Expected `str`, got `int` - at `key`"),
+        ({"close_codes": [4001]}, r"asyncapi\['close_codes'\] is .*`object`, got `array`"),
+        (
+            {"close_codes": {4001: "a", "4002": "b"}},
+            r"asyncapi\['close_codes'\] is .* - at `key` in `\$`",
+        ),
+        ({"close_codes": {1: "a"}}, r"asyncapi\['close_codes'\] is .*: Expected `int` >= 1000"),
+        ({"close_codes": {4001: 1}}, r"asyncapi.*\nHint: \"close_codes\": \{4001: \"Too slow"),
+        (
+            {"security": "tok"},
+            r"asyncapi\['security'\] is 'tok', .*\nHint: \"security\": \[\"token\"\]",
+        ),
+        ({"security": [1]}, r"asyncapi\['security'\] is \[1\], .*: Expected `str`, got `int`"),
+        ({"headers": {"properties": ["a"]}}, r"asyncapi\['headers'\] is .*`object`, got `array`"),
+        ({"query": {"required": "a"}}, r"asyncapi\['query'\] is .*: Expected `array`, got `str`"),
+        ({"query": {"type": "string"}}, r"asyncapi\['query'\] is .*Hint: .*of an object"),
+    ],
+)
+def test_a_declaration_of_another_type_is_an_error_that_names_it(declared, error):
+    with pytest.raises(DocumentError, match=f"(?s)^Resource.{error}"):
+        written(resource(asyncapi=declared, subprotocols=("a",)))
+
+
+@pytest.mark.parametrize("nothing", [{"query": {}}, {"query": None}, {"close_codes": None}, None])
+def test_a_declaration_of_nothing_is_as_none(nothing):
+    assert written(resource(asyncapi=nothing)) == written(resource())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"title": 1},
+        {"version": 1.0},
+        {"description": ["d"]},
+        {"info": "i"},
+        {"servers": ["wss://a.example"]},
+        {"servers": {"live": 5}},
+        {"security_schemes": ["key"]},
+        {"security_schemes": {"key": "http"}},
+        {"security": "key"},
+        {"security": [None]},
+    ],
+)
+def test_an_argument_of_another_type_is_an_error_that_names_it(given):
+    [name] = given
+
+    with pytest.raises(
+        DocumentError, match=rf"(?s)^{name} of document\(\) is .*: Expected .*\nHint: {name}="
+    ):
+        written(Echo, **given)
+
+
+def test_what_a_hook_says_of_a_type_is_an_error_if_it_is_no_schema():
+    with pytest.raises(DocumentError, match=r"schema_hook says of .*complex.* is 'number', which"):
+        written(
+            resource(schema=msgspec.defstruct("Pay", [("amount", complex)], tag="pay")),
+            schema_hook=lambda cls: "number",
+        )
+
+
+@pytest.mark.parametrize(
     ("key", "hint"),
     [("query_", "did you mean 'query'?"), ("zzz", "there are close_codes, headers")],
 )
@@ -383,6 +448,16 @@ def test_a_resource_that_says_nothing_needs_the_security_scheme_of_all():
     ]
 
 
+def test_the_security_schemes_of_a_set_are_in_the_same_order_in_every_process():
+    schemes = {f"s{number}": {"type": "userPassword"} for number in range(9)}
+
+    found = written(resource(asyncapi={"security": set(schemes)}), security_schemes=schemes)
+
+    assert [
+        scheme["$ref"][-2:] for scheme in found["operations"]["root.receive.ping"]["security"]
+    ] == [*schemes]
+
+
 def test_a_security_scheme_that_nobody_describes_is_an_error():
     with pytest.raises(DocumentError, match=r"security scheme 'key', .*; there are none"):
         written(Feed, security_schemes={})
@@ -395,10 +470,29 @@ def test_a_server_may_be_a_url():
     }
 
 
-@pytest.mark.parametrize("url", ["feed.example", "https://feed.example", "ws:/x"])
+@pytest.mark.parametrize(
+    "url", ["feed.example", "https://feed.example", "ws:/x", "wss://[feed.example"]
+)
 def test_a_server_without_websockets_is_an_error(url):
     with pytest.raises(DocumentError, match="is no URL of WebSockets"):
         written(Echo, servers={"live": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://feed.example/p?token=s3cret",
+        "wss://feed.example/p#s3cret",
+        "wss://ann:s3cret@feed.example/p",
+    ],
+)
+def test_a_server_with_more_than_a_host_and_a_path_is_an_error_that_keeps_its_secrets(url):
+    with pytest.raises(
+        DocumentError, match=r'server \'live\' has a user, .*\nHint: "wss://feed.example/p"; '
+    ) as raised:
+        written(Echo, servers={"live": url})
+
+    assert "s3cret" not in str(raised.value)
 
 
 # Messages and operations.
