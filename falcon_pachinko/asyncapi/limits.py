@@ -25,6 +25,8 @@ LIMITS: Final[Mapping[str, str]] = {
     "999999999 days, are refused.",
     "flags": "Which bits below its highest one a Flag of more than ten bits lacks.",
     "fractions": "1.0 and 1e2 are integers in JSON Schema, and floats for msgspec.",
+    "hashes": "msgspec refuses an element of a set that cannot be hashed, because it is, or has in it, "
+    "a list, an object or a Struct that is not frozen.",
     "keys": "The bounds of numbers that are keys of an object.",
     "lengths": "The length of a set, and of an object whose keys are not strings: msgspec counts "
     "what is left when equal ones are one.",

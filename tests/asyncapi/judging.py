@@ -126,6 +126,7 @@ _SAID = {
     "decimals": "decimal string",
     "depth": "recursion",
     "ends": "duration is out of range",
+    "hashes": "unhashable",
     "ranges": "number out of range",
 }
 # The same for limits that a document notes; and whether it may refuse what msgspec accepts.

@@ -473,6 +473,27 @@ def test_what_a_schema_cannot_say_is_noted_in_it(annotation, limit):
     assert f'"{NOTE}": ["{limit}"]' in json.dumps(document_of(of(annotation)))
 
 
+class Basket(Struct, frozen=True):
+    items: list[int]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "element"),
+    [
+        (tuple[Any, ...], [[1]]),
+        (Basket, {"items": [1]}),
+        (Given, {"x": 1}),
+        (dict[str, int], {}),
+    ],
+)
+def test_an_element_of_a_set_that_cannot_be_hashed_is_on_the_list(annotation, element):
+    judge = Judge(of(set[annotation]))
+    frame = json.dumps({"type": "message", "value": [element]})
+
+    assert judge.differ(frame) == "hashes"
+    assert "hashes" in LIMITS
+
+
 def test_a_list_is_bounded_without_a_note():
     document = document_of(of(Annotated[dict[str, int], Meta(min_length=2)]))
 
