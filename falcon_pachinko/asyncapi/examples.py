@@ -18,6 +18,8 @@ from falcon_pachinko.asyncapi.schemas import is_any
 from falcon_pachinko.asyncapi.schemas import united
 from falcon_pachinko.asyncapi.texts import name_of
 from falcon_pachinko.asyncapi.values import check_example
+from falcon_pachinko.asyncapi.values import default_of
+from falcon_pachinko.asyncapi.values import hints_of
 from falcon_pachinko.asyncapi.values import plain
 from falcon_pachinko.schema import bare
 
@@ -33,22 +35,22 @@ class _NoneFoundError(Exception):
     """A type has no example that can be guessed."""
 
 
-def examples_of(info: Info) -> list[Any]:
+def examples_of(info: Info, annotation: Any) -> list[Any]:
     """Return wire data of a message that msgspec decodes: what its author gives, or one more.
 
     Args:
-        info: What msgspec says of the type, which is a class.
+        info: What msgspec says of the type.
+        annotation: The type, or a union that it is a member of.
 
     Raises:
         DocumentError: What its author gives is none.
     """
-    cls = bare(info).cls
     for value in _written(info):
-        check_example(name_of(cls), value, cls)
+        check_example(name_of(annotation), value, annotation)
     given = _given(info)
     if given:
         return given
-    decode = msgspec.json.Decoder(cls).decode
+    decode = msgspec.json.Decoder(annotation).decode
     try:
         guess = _guess(bare(info), ())
     except _NoneFoundError:
@@ -97,9 +99,10 @@ def _object(info: Any, above: tuple[Any, ...]) -> Any:
     tag = getattr(info, "tag", None)
     found = {} if tag is None else {info.tag_field: tag}
     in_order = isinstance(info, inspect.NamedTupleType) or getattr(info, "array_like", False)
+    hints = hints_of(info.cls)
     for field in info.fields:
         try:
-            found[field.encode_name] = _field(field, above)
+            found[field.encode_name] = _field(field, hints.get(field.name, Any), above)
         except _NoneFoundError:
             if field.required:
                 raise
@@ -108,39 +111,52 @@ def _object(info: Any, above: tuple[Any, ...]) -> Any:
     return list(found.values()) if in_order else found
 
 
-def _field(field: inspect.Field, above: tuple[Any, ...]) -> Any:
-    if field.default is not msgspec.NODEFAULT and not _given(field.type):
-        try:
-            default = plain(field.default)
-        except Exception:  # noqa: BLE001 - a default need not be what JSON can say
-            default = None
-        if default is not None:
+def _field(field: inspect.Field, annotation: Any, above: tuple[Any, ...]) -> Any:
+    if not _given(field.type):
+        default = default_of(field.default, annotation)
+        if default is not msgspec.NODEFAULT and default is not None:
             return default
     return _guess(field.type, above)
 
 
 def _items(info: Any, above: tuple[Any, ...]) -> Any:
-    least = info.min_length or 0
-    if isinstance(info, inspect.SetType | inspect.FrozenSetType) and least > 1:
-        raise _NoneFoundError
     try:
-        item = _guess(info.item_type, above)
+        if isinstance(info, inspect.SetType | inspect.FrozenSetType):
+            return _several(info.item_type, _number_of(info), above)
+        return [_guess(info.item_type, above)] * _number_of(info)
     except _NoneFoundError:
-        if least:
+        if info.min_length:
             raise
         return []
-    return [item] * (max(least, 1) if info.max_length != 0 else 0)
 
 
 def _mapping(info: Any, above: tuple[Any, ...]) -> Any:
-    if (info.min_length or 0) > 1:
-        raise _NoneFoundError
     try:
-        return {str(_guess(info.key_type, above)): _guess(info.value_type, above)}
+        value = _guess(info.value_type, above)
+        return {str(key): value for key in _several(info.key_type, _number_of(info), above)}
     except _NoneFoundError:
         if info.min_length:
             raise
         return {}
+
+
+def _number_of(info: Any) -> int:
+    """Return how many elements an example has: one, if it may."""
+    return 0 if info.max_length == 0 else max(info.min_length or 0, 1)
+
+
+def _several(info: Info, number: int, above: tuple[Any, ...]) -> list[Any]:
+    """Make so many examples, each of them another one."""
+    inner = bare(info)
+    make = _MORE.get(type(inner))
+    more = [] if make is None else make(inner, number)
+    found: list[Any] = []
+    for value in (*_given(info), _guess(info, above), *more):
+        if value not in found:
+            found.append(value)
+    if len(found) < number:
+        raise _NoneFoundError
+    return found[:number]
 
 
 def _either(info: inspect.UnionType, above: tuple[Any, ...]) -> Any:
@@ -172,6 +188,14 @@ def _bytes(info: Any, _: object) -> str:
 
 
 def _number(info: Any, _: object) -> Any:
+    found = _numbers(info, 0)
+    if not found:
+        raise _NoneFoundError
+    return found[0]
+
+
+def _numbers(info: Any, more: int) -> list[Any]:
+    """Return numbers that are within the bounds: the best first, and about so many more."""
     whole = isinstance(info, inspect.IntType)
     step = info.multiple_of or 1
     low = info.ge if info.ge is not None else info.gt
@@ -183,10 +207,8 @@ def _number(info: Any, _: object) -> Any:
     tries = [start, start + step, 1, start + 2 * step]
     if not whole and low is not None and high is not None:
         tries.append((low + high) / 2)
-    fits = [number for number in tries if _is_within(number, info)]
-    if not fits:
-        raise _NoneFoundError
-    return int(fits[0]) if whole else fits[0]
+    tries += [start + sign * times * step for times in range(more + 1) for sign in (1, -1)]
+    return [int(number) if whole else number for number in tries if _is_within(number, info)]
 
 
 def _is_within(number: float, info: Any) -> bool:
@@ -208,6 +230,24 @@ def _unknown(info: Info, _: object) -> Any:
 def _moment(date: str, zones: bool | None) -> str:  # noqa: FBT001 - it is what Meta(tz=...) says
     return date if zones is False else f"{date}Z"
 
+
+def _strings(info: inspect.StrType, number: int) -> list[str]:
+    if info.pattern is not None:
+        return []
+    text, most = _string(info, ()), info.max_length
+    # The end of each is what tells it from others.
+    return [f"{text}{count}"[-most if most else 0 :] for count in range(2, number + 2)]
+
+
+_MORE: dict[type, Callable[[Any, int], list[Any]]] = {
+    inspect.BoolType: lambda *_: [False],
+    inspect.EnumType: lambda info, _: [plain(member.value) for member in info.cls],
+    inspect.FloatType: _numbers,
+    inspect.IntType: _numbers,
+    inspect.LiteralType: lambda info, _: list(info.values),
+    inspect.StrType: _strings,
+}
+"""What tells several examples apart."""
 
 _GUESSES: dict[type, Callable[[Any, tuple[Any, ...]], Any]] = {
     inspect.AnyType: lambda *_: "anything",

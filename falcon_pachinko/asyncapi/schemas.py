@@ -11,7 +11,6 @@ from __future__ import annotations
 import enum
 from typing import Any
 from typing import get_origin
-from typing import get_type_hints
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,6 +30,8 @@ from falcon_pachinko.asyncapi.texts import tidy
 from falcon_pachinko.asyncapi.texts import unique
 from falcon_pachinko.asyncapi.values import check_examples
 from falcon_pachinko.asyncapi.values import check_given
+from falcon_pachinko.asyncapi.values import default_of
+from falcon_pachinko.asyncapi.values import hints_of
 from falcon_pachinko.asyncapi.values import plain
 from falcon_pachinko.errors import DocumentError
 from falcon_pachinko.schema import bare
@@ -206,7 +207,7 @@ class Schemas:
         """Return what the fields of a class are annotated with; the examples in it are judged."""
         found = self._hints.get(info.cls)
         if found is None:
-            found = get_type_hints(get_origin(info.cls) or info.cls, include_extras=True)
+            found = hints_of(info.cls)
             for name, annotation in found.items():
                 check_examples(f"{name_of(info.cls)}.{name}", annotation)
             self._hints[info.cls] = found
@@ -374,14 +375,8 @@ def _default(field: inspect.Field, annotation: Any) -> Schema:
     default = field.default
     if field.default_factory in (list, dict, set, tuple, frozenset):
         default = field.default_factory()
-    if default is msgspec.NODEFAULT or default is msgspec.UNSET:
-        return {}
-    try:
-        default = plain(default)
-        msgspec.json.decode(msgspec.json.encode(default), type=annotation)
-    except Exception:  # noqa: BLE001 - a default need not be what JSON can say, nor be allowed
-        return {}
-    return {"default": default}
+    found = default_of(default, annotation)
+    return {} if found is msgspec.NODEFAULT else {"default": found}
 
 
 def _plain_extra(extra: Schema | None) -> Schema:

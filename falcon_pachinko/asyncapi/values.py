@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 from typing import get_args
+from typing import get_origin
+from typing import get_type_hints
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +15,7 @@ from falcon_pachinko.errors import DocumentError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_example", "check_examples", "check_given", "plain"]
+__all__ = ["check_example", "check_examples", "check_given", "default_of", "hints_of", "plain"]
 
 
 class _UnknownError(Exception):
@@ -29,6 +31,23 @@ def plain(value: Any) -> Any:
     found = msgspec.json.decode(msgspec.json.encode(value, order="deterministic"))
     if found is None and value is not None:
         raise TypeError("JSON has only finite numbers")
+    return found
+
+
+def hints_of(cls: Any) -> dict[str, Any]:
+    """Return what the fields of a class are annotated with, by name."""
+    return get_type_hints(get_origin(cls) or cls, include_extras=True)
+
+
+def default_of(default: Any, annotation: Any) -> Any:
+    """Return a default as JSON has it; ``NODEFAULT`` if there is none, or nobody could send it."""
+    if default is msgspec.NODEFAULT or default is msgspec.UNSET:
+        return msgspec.NODEFAULT
+    try:
+        found = plain(default)
+        msgspec.json.decode(msgspec.json.encode(found), type=annotation)
+    except Exception:  # noqa: BLE001 - a default need not be what JSON can say, nor be allowed
+        return msgspec.NODEFAULT
     return found
 
 

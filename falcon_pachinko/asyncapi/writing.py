@@ -160,12 +160,14 @@ class _Message:
         tag: Its tag; None if it has none.
         name: What it is called: its tag, or its type.
         info: What msgspec says of its type.
+        annotation: Its type, if it is a class, or the union that it is a member of.
         together: Whether its tag is what tells it from others.
     """
 
     tag: Any
     name: str
     info: Any
+    annotation: Any
     together: bool
 
 
@@ -276,7 +278,7 @@ class _Writer:
         inner = bare(message.info)
         cls = getattr(inner, "cls", None)
         docs = docs_of(getattr(cls, "__origin__", cls)) if cls is not None else {}
-        examples = examples_of(message.info) if cls is not None else []
+        examples = examples_of(message.info, message.annotation)
         self.messages[name] = {
             "name": message.name,
             "title": name_of(cls) if cls is not None else message.name,
@@ -369,16 +371,15 @@ def _key(route: Route) -> str:
 def _taken(route: Route) -> list[_Message]:
     info = _type_info(route, "schema", route.schema)
     structs = structs_of(info)
-    return [_of(member, together=len(structs) > 1) for member in structs]
+    return [_of(member, route.schema, together=len(structs) > 1) for member in structs]
 
 
 def _sent(route: Route) -> list[_Message]:
     if route.emits is None:
         return []
     # A server always sends the tag, also where nobody needs it.
-    return [
-        _of(member, together=True) for member in members_of(_type_info(route, "emits", route.emits))
-    ]
+    members = members_of(_type_info(route, "emits", route.emits))
+    return [_of(member, route.emits, together=True) for member in members]
 
 
 def _type_info(route: Route, name: str, annotation: Any) -> Any:
@@ -393,20 +394,20 @@ def _type_info(route: Route, name: str, annotation: Any) -> Any:
         ) from error
 
 
-def _of(info: Any, *, together: bool) -> _Message:
+def _of(info: Any, union: Any, *, together: bool) -> _Message:
     inner = bare(info)
     cls = getattr(inner, "cls", None)
+    annotation = union if cls is None else cls
     tag = getattr(inner, "tag", None)
     if tag is not None:
-        return _Message(tag, str(tag), info, together)
+        return _Message(tag, str(tag), info, annotation, together)
     name = type(inner).__name__.removesuffix("Type").lower() if cls is None else name_of(cls)
-    return _Message(None, name, info, together=False)
+    return _Message(None, name, info, annotation, together=False)
 
 
 def _replies(route: Route, message: _Message, reply: Any, names: _Keys) -> list[_Message]:
-    answers = [
-        _of(member, together=True) for member in members_of(_type_info(route, "reply", reply))
-    ]
+    members = members_of(_type_info(route, "reply", reply))
+    answers = [_of(member, reply, together=True) for member in members]
     for answer in answers:
         known = names.get(("send", answer.tag, answer.name))
         if known is None or bare(known[1].info).cls != getattr(bare(answer.info), "cls", None):

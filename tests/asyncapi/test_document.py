@@ -619,6 +619,27 @@ def test_a_server_may_send_what_is_no_struct():
     }
 
 
+def test_what_is_no_class_has_an_example():
+    found = written(resource(emits=list[int] | Annotated[int, Meta(examples=[7])] | None))
+
+    assert {
+        name: message["examples"]
+        for name, message in found["components"]["messages"].items()
+        if name in ("list", "int", "none")
+    } == {
+        "list": [{"payload": [0]}],
+        "int": [{"payload": 7}],
+        "none": [{"payload": None}],
+    }
+
+
+def test_an_example_of_what_is_no_class_is_an_error_if_it_is_none():
+    with pytest.raises(
+        DocumentError, match=r"The example 'x' of .* is none: Expected `int \| array`"
+    ):
+        written(resource(emits=list[int] | Annotated[int, Meta(examples=["x"])]))
+
+
 def test_a_server_may_send_a_struct_without_a_tag():
     class Bare(Struct):
         x: int
