@@ -333,4 +333,4 @@ def test_a_handler_that_catches_everything_keeps_nobody_from_going_on(
     result = project.runpytest_subprocess("-o", "pachinko_app=deaf:app", timeout=60)
 
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(["*does not return after its connection ended*deaf.py:*"])
+    result.stdout.fnmatch_lines(["*does not return after its connection ended:", "*deaf.py:*"])
