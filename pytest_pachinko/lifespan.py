@@ -57,6 +57,7 @@ class Lifespan:
         self._answer: asyncio.Future[dict[str, Any] | None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._supported = False
+        self._exit: SystemExit | None = None
         self.belongings = Belongings()
         self.belongings.forgiving = False  # there is no connection that could end
         self.state: dict[str, Any] = {}
@@ -76,9 +77,7 @@ class Lifespan:
         }
         # Asked first: the application may answer while it is being started.
         answer = self._ask("startup")
-        self._task = self.belongings.start(
-            self._app(scope, self._events.get, self._send), "lifespan of the application", loop
-        )
+        self._task = self.belongings.start(self._serve(scope), "lifespan of the application", loop)
         self._task.add_done_callback(self._returned)
         self._supported = await self._answered(answer, "startup")
 
@@ -94,6 +93,7 @@ class Lifespan:
         if not task.done():
             await self._answered(self._ask("shutdown"), "shutdown")
             await _end(task)
+        self._check_exit()
         error = _error_of(task)
         if self._supported and error is not None:
             raise LifespanFailed(
@@ -107,6 +107,18 @@ class Lifespan:
                     "A task that the application's lifespan has started does not let itself be "
                     f"cancelled, which a server would wait for without end:\n  {doing(each)}"
                 )
+
+    async def _serve(self, scope: dict[str, Any]) -> None:
+        try:
+            await self._app(scope, self._events.get, self._send)
+        except SystemExit as error:
+            self._exit = error  # from a task, it would end whatever runs the event loop
+
+    def _check_exit(self) -> None:
+        if self._exit is not None:
+            raise LifespanFailed(
+                f"The application's lifespan calls sys.exit({self._exit.code!r})."
+            ) from self._exit
 
     def _stopped_by(self, error: BaseException) -> None:
         """Let the test know of what would stop a server, and stop nothing."""
@@ -134,6 +146,7 @@ class Lifespan:
             raise
         finally:
             self._answer = None
+        self._check_exit()
         if event is None:
             return False
         if event["type"] == f"lifespan.{phase}.failed":

@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from contextlib import nullcontext
 from contextlib import suppress
+from types import ModuleType
 from types import SimpleNamespace
 from typing import Any
 from typing import TYPE_CHECKING
@@ -242,6 +243,7 @@ class FuzzedApplication(pytest.Collector):
     def __init__(self, *, fuzzing: _Fuzzing, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fuzzing = fuzzing
+        self.obj = ModuleType("fuzz")  # what request.module is
 
     def collect(self) -> list[pytest.Collector]:
         """Return a node for each route.
@@ -300,6 +302,10 @@ def _body(node: FuzzedRoute, phase: str) -> Any:
 
 class FuzzedPhase(pytest.Function):
     """A phase of a route."""
+
+    def getparent(self, cls: type[Any]) -> Any:
+        """Return a node above, as fixtures of a module and ``request.module`` look for theirs."""
+        return self._node.parent if cls is pytest.Module else super().getparent(cls)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Return where the item is, for the reports."""
@@ -419,6 +425,8 @@ class FuzzedPhase(pytest.Function):
         self.stash[_SAID] = {"tried": outcome.tried, "lines": lines}
         fuzzing = self._node.fuzzing
         found = outcome.found
+        if not outcome.tried:
+            pytest.skip("the schema has no bounds, so there is nothing to try")
         if found is None and target.refused and not target.accepted:
             pytest.skip(
                 "every connection was refused, so nothing was fuzzed\n"

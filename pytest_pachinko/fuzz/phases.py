@@ -58,6 +58,7 @@ from pytest_pachinko.stream import first_offer
 from pytest_pachinko.stream import frame_of
 from pytest_pachinko.stream import InvalidFrame
 from pytest_pachinko.stream import Leave
+from pytest_pachinko.stream import Open
 from pytest_pachinko.stream import Peer
 from pytest_pachinko.stream import Send
 from pytest_pachinko.stream import Stream
@@ -288,7 +289,7 @@ def _examples(target: Target) -> Iterator[Stream]:
     schema = target.route.schema
     simplest = simplest_messages(schema)
     peers = target.peers
-    yield Stream([], peers)
+    yield Stream([Open()], peers)
     for message in (*simplest, *example_messages(schema)):
         yield Stream([message], peers)
     pairs = [(a, b) for a in simplest for b in simplest]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_pachinko.fuzz.checks import Check
+    from pytest_pachinko.fuzz.played import Played
     from pytest_pachinko.headers import HeaderSource
     from pytest_pachinko.trace.record import Trace
 
@@ -79,7 +80,7 @@ def play(
     handshake = Handshake(path, headers, subprotocols, cookies, params, schema, emits)
     steps = stream if isinstance(stream, Stream) else Stream(stream)
     played = run(app, handshake, steps, lifespan=lifespan, timeout=timeout)
-    if checks is None and played.lines and all(line.refused for line in played.lines):
+    if checks is None and _is_turned_away(played):
         raise CheckFailed(
             "Every connection was refused, so nothing was played:\n"
             + "\n".join(trace_lines(played.trace, 1))
@@ -94,3 +95,9 @@ def play(
                 error.add_note(note)
             raise
     return played.trace
+
+
+def _is_turned_away(played: Played) -> bool:
+    """Return whether nothing was played, because the application wanted nobody in."""
+    went_wrong = played.stalled or played.errors or any(line.failures for line in played.lines)
+    return bool(played.lines and not went_wrong and all(line.refused for line in played.lines))

@@ -85,7 +85,7 @@ def explanation(found: Found, schema: Any = None) -> str:
     lines = [f"{type(error).__name__}: {text}" if text else type(error).__name__]
     lines += [f"  {place}" for place in places_in(error)]
     lines += ["", "The smallest stream with which that happens:" if found.always else FLAKY]
-    return "\n".join([*lines, *(steps or ["  (no step: a connection that is only opened)"])])
+    return "\n".join([*lines, *(steps or ["  (no step: nobody connects)"])])
 
 
 def place_of(error: BaseException, played: Played) -> tuple[str, int] | None:

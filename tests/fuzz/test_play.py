@@ -283,6 +283,16 @@ def test_an_application_that_polls_without_end_is_given_up(chatty, phase):
         play(app, "/chat", [Say("hi")])
 
 
+def test_what_is_raised_before_anybody_is_let_in_is_raised_as_itself(chatty):
+    async def on_connect(self, req, ws):
+        raise ZeroDivisionError("planted")
+
+    with pytest.raises(ZeroDivisionError, match="planted") as raised:
+        play(chatty(on_connect=on_connect), "/chat", [Say("hi")])
+
+    assert "A test that does it again" in "".join(raised.value.__notes__)
+
+
 def test_executors_and_generators_of_a_play_are_closed(chatty):
     closed = []
 

@@ -835,3 +835,55 @@ def test_a_mistake_in_the_hook_is_neither_a_finding_nor_saved(fuzzed: pytest.Pyt
     result.assert_outcomes(failed=5)
     result.stdout.fnmatch_lines(["*'/{room}' has no rom; its fields: room.*"])
     assert not (fuzzed.path / "tests").exists()
+
+
+def test_fixtures_of_a_module_and_the_module_are_there(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED)
+    fuzzed.makeconftest(
+        """
+        import pytest
+
+        modules = []
+
+        @pytest.fixture(autouse=True, scope="module")
+        def once(request):
+            modules.append(request.module)
+            yield
+            print("once", len(modules))
+
+        @pytest.fixture(autouse=True)
+        def each(request):
+            assert request.module is modules[0]
+        """
+    )
+
+    result = run(fuzzed, "-s", "-k", "examples or boundaries")
+
+    result.assert_outcomes(passed=2, deselected=3)
+    result.stdout.fnmatch_lines(["*once 1*"])
+
+
+def test_a_connection_that_is_only_opened_is_played(fuzzed: pytest.Pytester) -> None:
+    source = REPAIRED.replace(
+        "    async def on_say",
+        """    async def on_disconnect(self, ws, close_code):
+        self.nick
+
+    async def on_say""",
+    )
+    fuzzed.makepyfile(twice=source)
+
+    result = run(fuzzed, "-k", "examples")
+
+    result.assert_outcomes(failed=1, deselected=4)
+    result.stdout.fnmatch_lines(["*AttributeError*nick*", "*smallest stream*", "  Open()"])
+
+
+def test_where_there_is_nothing_to_try_nothing_passes(fuzzed: pytest.Pytester) -> None:
+    source = REPAIRED.replace("    text: str\n", "    pass\n").replace("message.text", "0")
+    fuzzed.makepyfile(twice=source)
+
+    result = run(fuzzed, "-rs", "-k", "boundaries")
+
+    result.assert_outcomes(skipped=1, deselected=4)
+    result.stdout.fnmatch_lines(["*the schema has no bounds, so there is nothing to try*"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from typing import Any
 
 import falcon.asgi
@@ -227,3 +228,26 @@ async def test_a_task_of_the_lifespan_may_clean_up_when_it_is_cancelled() -> Non
         pass
 
     assert cleaned == ["up"]
+
+
+@pytest.mark.parametrize("phase", ["startup", "shutdown"])
+async def test_an_app_that_exits_is_one_that_fails(phase: str) -> None:
+    async def middleware(self: Any, scope: Any, event: Any) -> None:
+        sys.exit(3)
+
+    app = falcon.asgi.App(middleware=[type("M", (), {f"process_{phase}": middleware})()])
+
+    with pytest.raises(LifespanFailed, match=r"lifespan calls sys\.exit\(3\)"):
+        async with MemoryTransport(app):
+            pass
+
+
+async def test_an_app_that_exits_meanwhile_is_one_that_fails() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        sys.exit(3)
+
+    with pytest.raises(LifespanFailed, match=r"lifespan calls sys\.exit\(3\)"):
+        async with MemoryTransport(app):
+            await asyncio.sleep(0)
