@@ -138,8 +138,8 @@ class WebSocketConnectionManager:
     Args:
         backend: Carries messages to other managers. The default, a ``MemoryBackend`` of its
             own, has no others.
-        node: The name of this manager, which no other on the backend has; random by default, and
-            another one where a server forks after this was made.
+        node: The name of this manager, any text, which no other on the backend has; random by
+            default, and another one where a server forks after this was made.
         max_messages: How many messages may wait for one slow peer.
         max_bytes: How many bytes of them.
         overflow: What happens to one too many: ``"close"`` closes the connection with 1013,
@@ -159,7 +159,7 @@ class WebSocketConnectionManager:
             is an error, which refuses it with 429.
 
     Raises:
-        ValueError: A limit is not more than 0, or there is no such policy.
+        ValueError: A limit is not more than 0, there is no such policy, or the name is no text.
         LimitError: There may be no connections at all.
 
     Attributes:
@@ -203,7 +203,7 @@ class WebSocketConnectionManager:
             raise ValueError(
                 f"gap_policy={gap_policy!r} is not one of {', '.join(get_args(GapPolicy))}."
             )
-        self.node = _random_name() if node is None else node
+        self.node = _random_name() if node is None else _checked_name(node)
         self._process = os.getpid() if node is None else None  # in which the name was made up
         self.backend = MemoryBackend() if backend is None else backend
         self.limits = Limits(max_messages, max_bytes, overflow, stall_timeout)
@@ -610,6 +610,25 @@ class WebSocketConnectionManager:
 
 def _random_name() -> str:
     return secrets.token_hex(8)
+
+
+def _checked_name(node: Any) -> str:
+    """Return the name of a manager, as a str that frames can carry.
+
+    Raises:
+        ValueError: None can carry it.
+    """
+    try:
+        name = str.encode(node).decode()  # no subclass of str any more
+    except (TypeError, UnicodeEncodeError):
+        name = ""
+    if not name:
+        raise ValueError(
+            f"node={node!r} is no name of a manager.\n"
+            'Hint: a text that no other manager has, such as node="web-1"; without node= it is '
+            "random."
+        )
+    return name
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

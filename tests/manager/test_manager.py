@@ -1,6 +1,7 @@
 """Sending to groups of connections, through a real app in memory."""
 
 import gc
+import re
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -386,3 +387,25 @@ async def test_an_id_is_nobody_elses_when_a_manager_of_that_name_is_made_again(
 
     assert len(ids) == 2
     assert all(name.startswith("web-") for name in ids)
+
+
+class Site(str):
+    """A name as the configuration of an application may have it."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("node", [4711, b"web", "", "\ud800"])
+async def test_a_name_that_no_message_can_carry_is_an_error(node: Any) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^node={re.escape(repr(node))} .*\nHint: .*node=\"web-1"
+    ):
+        WebSocketConnectionManager(node=node)
+
+
+async def test_a_name_may_be_any_kind_of_text(serving: Callable[..., MemoryTransport]) -> None:
+    manager = WebSocketConnectionManager(node=Site("web"))
+    async with serving(manager) as connect, connect("/") as ann:
+        await manager.send(All(), News())
+
+        await ann.expect(News())
