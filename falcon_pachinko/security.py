@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import AddressValueError
@@ -33,6 +34,8 @@ __all__ = [
     "ConnectionLimits",
     "Meter",
     "OriginPolicy",
+    "check_limit",
+    "is_limit",
     "overloaded",
     "parse_origin",
     "retry_after",
@@ -232,22 +235,18 @@ class ConnectionLimits:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            absent = value is None and name != "burst"
-            if not (absent or _is_limit(value, whole=name == "max_message")):
-                what = "a whole number" if name == "max_message" else "a number"
-                raise LimitError(f"{name}={value!r}: {what}, more than 0.")
+            check_limit(name, value, whole=name == "max_message", optional=name != "burst")
         messages, volume = self.messages_per_second, self.bytes_per_second
         if messages is not None and messages * self.burst < 1:
             raise LimitError(
                 f"messages_per_second={messages:g} with burst={self.burst:g} allows not even one "
-                f"message.\nHint: burst={math.ceil(1 / messages)} or more, in seconds."
+                f"message.\nHint: {_enough(1, messages)}"
             )
         if volume is not None and volume * self.burst < (self.max_message or 1):
             size = self.max_message or 1
             raise LimitError(
                 f"bytes_per_second={volume:g} with burst={self.burst:g} never allows a message of "
-                f"max_message={size} bytes.\nHint: burst={math.ceil(size / volume)} or more, in "
-                "seconds."
+                f"max_message={size} bytes.\nHint: {_enough(size, volume)}"
             )
 
     @property
@@ -261,9 +260,36 @@ class ConnectionLimits:
         return Meter(self, now)
 
 
-def _is_limit(value: Any, *, whole: bool) -> bool:
+def check_limit(name: str, value: Any, *, whole: bool = False, optional: bool = False) -> None:
+    """Raise an error if a limit is no positive number.
+
+    Args:
+        name: What it is called.
+        value: It.
+        whole: Whether it has to be a whole number.
+        optional: Whether it may be None, which is no limit.
+
+    Raises:
+        LimitError: It is none.
+    """
+    if not is_limit(value, whole=whole) and not (optional and value is None):
+        what = "a whole number" if whole else "a finite number"
+        hint = "\nHint: None is no limit." if optional else ""
+        raise LimitError(f"{name}={value!r}: {what}, more than 0.{hint}")
+
+
+def is_limit(value: Any, *, whole: bool = False) -> bool:
+    """Return whether a value is a positive number, and no larger than a float may be."""
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    return number and 0 < value < math.inf
+    return number and 0 < value <= sys.float_info.max
+
+
+def _enough(amount: float, rate: float) -> str:
+    """Return what to write so that an amount is allowed at once."""
+    seconds = amount / rate
+    if seconds == math.inf:
+        return "a higher rate."
+    return f"burst={math.ceil(seconds)} or more, in seconds."
 
 
 class _Bucket:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import math
 import random
 import signal
 from contextvars import copy_context
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 from typing import TypeVar
 
 from falcon_pachinko.errors import WorkerError
+from falcon_pachinko.security import is_limit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -129,9 +129,9 @@ class WorkerController:
     ) -> None:
         self.on_crash = _check_policy(on_crash)
         for name, value in (("stop_timeout", stop_timeout), ("min_pause", min_pause)):
-            if not 0 < value < math.inf:
+            if not is_limit(value):
                 raise WorkerError(f"{name}={value!r}: a number of seconds, more than 0.")
-        if not min_pause <= max_pause < math.inf:
+        if not (is_limit(max_pause) and min_pause <= max_pause):
             raise WorkerError(
                 f"max_pause={max_pause!r}: a number of seconds, not less than "
                 f"min_pause={min_pause!r}."

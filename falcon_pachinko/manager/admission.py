@@ -6,8 +6,8 @@ handshakes which take their time do not overtake the limit.
 
 from __future__ import annotations
 
-from falcon_pachinko.errors import LimitError
 from falcon_pachinko.errors import TooManyConnectionsError
+from falcon_pachinko.security import check_limit
 from falcon_pachinko.security import overloaded
 from falcon_pachinko.security import retry_after
 
@@ -38,11 +38,7 @@ class Admission:
             ("max_connections", max_connections),
             ("max_connections_per_user", max_per_user),
         ):
-            whole = isinstance(limit, int) and not isinstance(limit, bool)
-            if limit is not None and not (whole and limit > 0):
-                raise LimitError(
-                    f"{name}={limit!r}: a whole number, more than 0.\nHint: None for any number."
-                )
+            check_limit(name, limit, whole=True, optional=True)
         self._max_connections = max_connections
         self.max_per_user = max_per_user
         self.counts = {"denied": 0, "denied_users": 0}

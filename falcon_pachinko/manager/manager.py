@@ -26,6 +26,7 @@ from falcon_pachinko.errors import TargetError
 from falcon_pachinko.errors import UnknownConnectionError
 from falcon_pachinko.manager import frames
 from falcon_pachinko.manager.admission import Admission
+from falcon_pachinko.manager.backend import Backend
 from falcon_pachinko.manager.connection import check_close
 from falcon_pachinko.manager.connection import ManagedConnection
 from falcon_pachinko.manager.hearing import Hearing
@@ -39,13 +40,13 @@ from falcon_pachinko.manager.targets import Or
 from falcon_pachinko.manager.targets import select
 from falcon_pachinko.manager.targets import Target
 from falcon_pachinko.manager.telling import Hook
+from falcon_pachinko.security import check_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
 
     from falcon_pachinko.inbox import Inbox
-    from falcon_pachinko.manager.backend import Backend
     from falcon_pachinko.manager.hearing import Gap
     from falcon_pachinko.manager.outbox import Loss
     from falcon_pachinko.manager.outbox import Overflow
@@ -159,8 +160,9 @@ class WebSocketConnectionManager:
             is an error, which refuses it with 429.
 
     Raises:
-        ValueError: A limit is not more than 0, there is no such policy, or the name is no text.
-        LimitError: There may be no connections at all.
+        LimitError: A limit is no number, or not more than 0.
+        ValueError: There is no such policy, the name is no text, or something else is no backend
+            or no function.
 
     Attributes:
         node: The name of this manager.
@@ -197,12 +199,24 @@ class WebSocketConnectionManager:
         gap_policy: GapPolicy = "notify",
         on_gap: Callable[[Gap], object] | None = None,
     ) -> None:
-        if not heartbeat > 0:
-            raise ValueError(f"heartbeat={heartbeat!r} is not more than 0.")
+        check_limit("max_payload", max_payload, whole=True)
+        check_limit("heartbeat", heartbeat)
         if gap_policy not in get_args(GapPolicy):
             raise ValueError(
                 f"gap_policy={gap_policy!r} is not one of {', '.join(get_args(GapPolicy))}."
             )
+        if not isinstance(backend, Backend | None):
+            # A URL that is given in its place may have a password.
+            raise ValueError(  # noqa: TRY004 - as with every other argument
+                f"backend is a {type(backend).__name__}, and no Backend.\n"
+                'Hint: RedisBackend("redis://localhost:6379")'
+            )
+        for name, hook in (("on_loss", on_loss), ("on_gap", on_gap)):
+            if hook is not None and not callable(hook):
+                raise ValueError(
+                    f"{name}={hook!r} cannot be called.\n"
+                    "Hint: a function of one argument, which may be async."
+                )
         self.node = _random_name() if node is None else _checked_name(node)
         self._process = os.getpid() if node is None else None  # in which the name was made up
         self.backend = MemoryBackend() if backend is None else backend

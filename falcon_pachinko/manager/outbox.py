@@ -31,6 +31,7 @@ from falcon_pachinko.manager.sending import as_failure
 from falcon_pachinko.manager.sending import begin
 from falcon_pachinko.manager.sending import Sending
 from falcon_pachinko.manager.sending import Writer
+from falcon_pachinko.security import check_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +75,9 @@ class Limits:
     stall_timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.max_messages < 1 or self.max_bytes < 1 or not self.stall_timeout > 0:
-            raise ValueError(f"{self}: every limit is more than 0.")
+        check_limit("max_messages", self.max_messages, whole=True)
+        check_limit("max_bytes", self.max_bytes, whole=True)
+        check_limit("stall_timeout", self.stall_timeout)
         if self.overflow not in get_args(Overflow):
             raise ValueError(
                 f"overflow={self.overflow!r} is not one of {', '.join(get_args(Overflow))}."

@@ -25,6 +25,7 @@ from falcon_pachinko.errors import BackendError
 from falcon_pachinko.errors import PayloadTooLargeError
 from falcon_pachinko.manager.backend import Backend
 from falcon_pachinko.manager.backend import Health
+from falcon_pachinko.security import check_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,8 @@ class RedisBackend(Backend):
 
     Raises:
         ImportError: The extra is missing.
-        ValueError: The URL or a limit cannot be used.
+        ValueError: The URL or the prefix cannot be used.
+        LimitError: A limit is no whole number, or not more than 0.
 
     Example::
 
@@ -79,11 +81,10 @@ class RedisBackend(Backend):
         retention: int = 10_000,
         max_payload: int = 4 << 20,
     ) -> None:
-        if not prefix or retention < 1 or max_payload < 1:
-            raise ValueError(
-                f"prefix={prefix!r}, retention={retention!r}, max_payload={max_payload!r}: "
-                "the prefix is not empty, and the limits are more than 0."
-            )
+        if not (prefix and isinstance(prefix, str)):
+            raise ValueError(f'prefix={prefix!r} is no text, or empty.\nHint: prefix="chat"')
+        check_limit("retention", retention, whole=True)
+        check_limit("max_payload", max_payload, whole=True)
         self._connect = _connector(url)
         self._name = _without_password(url)
         self._prefix = prefix

@@ -1,6 +1,7 @@
 """Sending to groups of connections, through a real app in memory."""
 
 import gc
+import math
 import re
 import weakref
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from falcon_pachinko import Connection
 from falcon_pachinko import EncodeError
 from falcon_pachinko import install
 from falcon_pachinko import Label
+from falcon_pachinko import LimitError
 from falcon_pachinko import Loss
 from falcon_pachinko import ManagerError
 from falcon_pachinko import PachinkoError
@@ -409,3 +411,23 @@ async def test_a_name_may_be_any_kind_of_text(serving: Callable[..., MemoryTrans
         await manager.send(All(), News())
 
         await ann.expect(News())
+
+
+@pytest.mark.parametrize("name", ["max_payload", "heartbeat"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "5", None, True])
+async def test_a_limit_that_is_no_positive_number_is_an_error(name: str, value: Any) -> None:
+    with pytest.raises(LimitError, match=f"{name}={value!r}: .* more than 0"):
+        WebSocketConnectionManager(**{name: value})
+
+
+async def test_a_url_is_no_backend_and_its_password_is_not_told() -> None:
+    with pytest.raises(ValueError, match=r"is a str, .*\nHint: RedisBackend\(") as caught:
+        WebSocketConnectionManager("redis://:secret@localhost")  # type: ignore[arg-type]
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["on_loss", "on_gap"])
+async def test_what_cannot_be_called_is_no_hook(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}='log' cannot be called"):
+        WebSocketConnectionManager(**{name: "log"})  # type: ignore[arg-type]

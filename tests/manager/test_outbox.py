@@ -1,6 +1,7 @@
 """What waits for a slow peer: order, bounds, policies, and that nobody else notices."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextvars import Context
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ import falcon
 import pytest
 
 from falcon_pachinko import All
+from falcon_pachinko import LimitError
 from falcon_pachinko import Loss
 from falcon_pachinko import Room
 from falcon_pachinko import User
@@ -332,12 +334,22 @@ async def test_losses_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("The connection x loses messages: overflow") == 1
 
 
-@pytest.mark.parametrize(
-    "limits", [{"max_messages": 0}, {"max_bytes": 0}, {"stall_timeout": 0}, {"overflow": "burst"}]
-)
-async def test_limits_that_limit_nothing_are_errors(limits: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=next(iter(limits))):
-        Limits(**limits)
+@pytest.mark.parametrize("name", ["max_messages", "max_bytes", "stall_timeout"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "5", None, True])
+async def test_a_limit_that_is_no_positive_number_is_an_error(name: str, value: Any) -> None:
+    with pytest.raises(LimitError, match=f"{name}={value!r}: .* more than 0"):
+        Limits(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["max_messages", "max_bytes"])
+async def test_what_is_counted_is_whole(name: str) -> None:
+    with pytest.raises(LimitError, match=rf"{name}=1\.5: a whole number"):
+        Limits(**{name: 1.5})
+
+
+async def test_an_unknown_overflow_is_an_error() -> None:
+    with pytest.raises(ValueError, match="overflow='burst' is not one of close, drop_oldest"):
+        Limits(overflow="burst")  # type: ignore[arg-type]
 
 
 class Stubborn:

@@ -22,6 +22,7 @@ from falcon_pachinko import Backend
 from falcon_pachinko import BackendError
 from falcon_pachinko import Gap
 from falcon_pachinko import Health
+from falcon_pachinko import LimitError
 from falcon_pachinko import MemoryBackend
 from falcon_pachinko import PayloadTooLargeError
 from falcon_pachinko import RedisBackend
@@ -522,10 +523,17 @@ async def test_a_wrong_url_is_told_without_its_password() -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("options", [{"prefix": ""}, {"retention": 0}, {"max_payload": 0}])
-async def test_limits_are_more_than_nothing(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="the limits are more than 0"):
-        RedisBackend("redis://localhost", **options)
+@pytest.mark.parametrize("name", ["retention", "max_payload"])
+@pytest.mark.parametrize("value", [0, 1.5, "5", None, True])
+async def test_a_limit_that_is_no_positive_number_is_an_error(name: str, value: Any) -> None:
+    with pytest.raises(LimitError, match=f"{name}={value!r}: a whole number, more than 0"):
+        RedisBackend("redis://localhost", **{name: value})
+
+
+@pytest.mark.parametrize("prefix", ["", None, b"chat"])
+async def test_a_prefix_is_text(prefix: Any) -> None:
+    with pytest.raises(ValueError, match=f'prefix={prefix!r} .*\nHint: prefix="chat"'):
+        RedisBackend("redis://localhost", prefix=prefix)
 
 
 @pytest.mark.parametrize(

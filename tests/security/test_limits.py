@@ -76,7 +76,7 @@ def serve(resource: Any, **options: Any) -> MemoryTransport:
 @pytest.mark.parametrize(
     "name", ["max_message", "messages_per_second", "bytes_per_second", "burst", "accept_timeout"]
 )
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "10", True])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 10**400, "10", True])
 def test_a_limit_that_is_no_positive_number_is_an_error(name: str, value: Any) -> None:
     with pytest.raises(LimitError, match=f"{name}={value!r}: .* more than 0"):
         ConnectionLimits(**{name: value})
@@ -95,6 +95,12 @@ def test_a_burst_is_always_limited() -> None:
 def test_a_rate_that_allows_no_message_is_an_error() -> None:
     with pytest.raises(LimitError, match=r"not even one message\.\nHint: burst=10 or more"):
         ConnectionLimits(messages_per_second=0.1)
+
+
+@pytest.mark.parametrize("name", ["messages_per_second", "bytes_per_second"])
+def test_a_rate_that_no_burst_makes_up_for_is_an_error(name: str) -> None:
+    with pytest.raises(LimitError, match=f"{name}=.*\nHint: a higher rate"):
+        ConnectionLimits(**{name: 5e-324})
 
 
 @pytest.mark.parametrize(("size", "hint"), [(100, 100), (None, 1)])

@@ -138,9 +138,9 @@ def test_an_unknown_policy_of_one_worker_is_an_error() -> None:
         WorkerController().add(sleeper, on_crash="restrat")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), "10", None, True])
 @pytest.mark.parametrize("name", ["stop_timeout", "min_pause", "max_pause"])
-def test_seconds_that_are_none_are_an_error(name: str, seconds: float) -> None:
+def test_seconds_that_are_none_are_an_error(name: str, seconds: Any) -> None:
     with pytest.raises(WorkerError, match=f"{name}={seconds!r}"):
         WorkerController(**{name: seconds})
 
