@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from abc import ABC
 from abc import abstractmethod
 from collections import deque
@@ -41,6 +42,8 @@ _BACKOFF = (0.05, 1.0)  # seconds before another attempt to connect: the first t
 _MAX_WAITING = 1000  # payloads that wait for the connection
 _BATCH = (256, 1 << 20)  # payloads and bytes that are sent at a time
 _PAGE = 256  # entries of a stream that are read at a time
+_URLS = "Hint: redis://localhost:6379/0, rediss://user:password@host or unix:///path"
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]*\]?|[^:\[\]]*)(:[0-9]*)?")  # and a port
 _EXPIRY = 300  # seconds that a stream stays when nobody publishes on it any more
 
 _logger = logging.getLogger("falcon_pachinko")
@@ -523,17 +526,29 @@ def _connector(url: str) -> Callable[[], Any]:
             health_check_interval=0,
         )
 
+    if not isinstance(url, str):
+        raise ValueError(  # noqa: TRY004 - as with every other URL
+            f"url is a {type(url).__name__}, and no URL of a Redis server: perhaps a variable of "
+            f"the environment is not set.\n{_URLS}"
+        )
     if _is_cut(url):
         raise ValueError(
             f"{_without_password(url)!r} is no URL of a Redis server: there is an @ behind its "
             "host.\nHint: in a user or a password write / as %2F, ? as %3F and # as %23."
         )
     try:
+        _ = urlsplit(url).port
+    except ValueError:
+        # What it says may quote a password.
+        raise ValueError(
+            f"{_without_password(url)!r} is no URL of a Redis server: its host or its port cannot "
+            f"be read.\n{_URLS}"
+        ) from None
+    try:
         connect()
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{_without_password(url)!r} is no URL of a Redis server: {error}.\n"
-            "Hint: redis://localhost:6379/0, rediss://user:password@host or unix:///path"
+            f"{_without_password(url)!r} is no URL of a Redis server: {error}.\n{_URLS}"
         ) from error
     return connect
 
@@ -545,23 +560,34 @@ async def _disconnect(client: Any) -> None:
 
 
 def _without_password(url: str) -> str:
-    """Return a URL as it may be logged."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return "..."
+    """Return a URL, or what was given as one, as it may be logged."""
+    scheme, rest = _split(url)
     if _is_cut(url):
-        return f"{parts.scheme}://..."
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+        return f"{scheme}..."
+    rest = re.split("[?#]", rest)[0]
+    if not rest.startswith("/"):
+        rest = rest.rpartition("@")[2]
+    host, slash, path = rest.partition("/")
+    if _HOST.fullmatch(host) is None:
+        # It may be a password whose host is missing.
+        return f"{scheme}{host.partition(':')[0]}:..."
+    return f"{scheme}{host}{slash}{path}"
 
 
 def _is_cut(url: str) -> bool:
     """Return whether a password has a character at which a URL goes on with something else."""
-    scheme, _, rest = url.partition("://")
+    scheme, rest = _split(url)
     before, at, _ = rest.rpartition("@")
     is_option = "=" in before.partition("?")[2]
-    return bool(at) and scheme != "unix" and not is_option and any(end in before for end in "/?#")
+    return (
+        bool(at) and scheme != "unix://" and not is_option and any(end in before for end in "/?#")
+    )
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return the scheme of a URL, with its end and perhaps empty, and the rest."""
+    scheme, mark, rest = url.partition("://")
+    return (scheme + mark, rest) if mark else ("", url)
 
 
 def _named(error: Exception) -> str:
