@@ -125,8 +125,8 @@ class ManagedConnection(Membership):
             raise UnknownConnectionError(f"The connection {self.id!r} {state}.")
 
 
-def check_close(code: object, reason: str) -> None:
-    """Raise an error if no close frame can carry a code and a reason.
+def check_close(code: object, reason: str) -> tuple[int, str]:
+    """Return a code and a reason that a close frame can carry, as the plain values they are.
 
     Raises:
         CloseCodeError: None can.
@@ -139,10 +139,14 @@ def check_close(code: object, reason: str) -> None:
             "to 4999 may (RFC 6455, section 7.4)."
         )
     try:
-        size = len(reason.encode())
-    except UnicodeEncodeError as error:
-        raise CloseCodeError(f"The reason {reason!r} is no text of UTF-8.") from error
-    if size > _MAX_REASON:
+        text = str.encode(reason)
+    except (TypeError, UnicodeEncodeError) as error:
         raise CloseCodeError(
-            f"A reason of {size} bytes: at most {_MAX_REASON} can be sent (RFC 6455, section 5.5)."
+            f'The reason {reason!r} is no text of UTF-8.\nHint: "" where there is none.'
+        ) from error
+    if len(text) > _MAX_REASON:
+        raise CloseCodeError(
+            f"A reason of {len(text)} bytes: at most {_MAX_REASON} can be sent (RFC 6455, section "
+            "5.5)."
         )
+    return int(code), text.decode()

@@ -45,6 +45,7 @@ from falcon_pachinko.security import check_limit
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from falcon_pachinko.inbox import Inbox
     from falcon_pachinko.manager.hearing import Gap
@@ -372,7 +373,7 @@ class WebSocketConnectionManager:
             What is known of it.
 
         Raises:
-            TargetError: What says to whom is no target.
+            TargetError: What says to whom, or to whom not, is no target.
             UnknownConnectionError: It is a connection of this process, which is not there.
             EncodeError: The message cannot be encoded.
             PayloadTooLargeError: It is longer than ``max_payload``, or than the backend carries.
@@ -411,11 +412,11 @@ class WebSocketConnectionManager:
         whom = self._aim(target, ())
         self._check_known(whom, local=local)
         try:
-            check_close(code, reason)
+            farewell = check_close(code, reason)
         except ValueError:
             self._counts["refused"] += 1
             raise
-        return await self._order(frames.Close(frames.to_wire(whom), code, reason), local=local)
+        return await self._order(frames.Close(frames.to_wire(whom), *farewell), local=local)
 
     def _connect(self, ws: WebSocketLike, inbox: Inbox) -> ManagedConnection:
         """Return a new connection, which is found once it is registered.
@@ -439,7 +440,7 @@ class WebSocketConnectionManager:
     ) -> Target:
         try:
             whom = _as_target(target)
-            without = [_as_target(other) for other in exclude]
+            without = [_as_target(other) for other in _each(exclude)]
         except TargetError:
             self._counts["refused"] += 1
             raise
@@ -650,6 +651,15 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _each(exclude: Any) -> Iterator[Any]:
+    try:
+        return iter(exclude)
+    except TypeError:
+        raise TargetError(
+            f"exclude={exclude!r} is no list of targets.\nHint: exclude=[self.connection]"
+        ) from None
 
 
 def _as_target(value: Any) -> Target:

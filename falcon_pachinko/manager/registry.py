@@ -83,7 +83,8 @@ class Registry:
         Raises:
             UnknownConnectionError: There is none.
         """
-        member = self.everybody.get(connection_id)
+        # Whatever was given as an id, it is nobody's.
+        member = self.everybody.get(connection_id) if isinstance(connection_id, str) else None
         if member is None:
             raise UnknownConnectionError(
                 f"There is no connection {connection_id!r} among the {len(self.everybody)} of "
@@ -148,8 +149,11 @@ class Membership:
         """Leave rooms; those that it is not in do not matter.
 
         Raises:
+            TargetError: A name is no text.
             UnknownConnectionError: The connection has ended.
         """
+        for room in rooms:
+            check_text(room, "The name of a room")
         if self._is_indexed():
             for room in self._rooms.intersection(rooms):
                 _exit(self._registry.rooms, room, self)
@@ -172,7 +176,7 @@ class Membership:
                 _enter(users, user, self)
         self._user = user
 
-    def tag(self, **labels: LabelValue | None) -> None:
+    def tag(self, /, **labels: LabelValue | None) -> None:
         """Set labels; None takes one away.
 
         Raises:

@@ -209,7 +209,7 @@ class Label(Target):
 
     items: tuple[tuple[str, LabelValue], ...]
 
-    def __init__(self, **labels: LabelValue) -> None:
+    def __init__(self, /, **labels: LabelValue) -> None:
         if not labels:
             raise TargetError('Label() needs a label: Label(region="eu").')
         check_labels(labels)

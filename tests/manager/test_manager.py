@@ -197,6 +197,16 @@ async def test_what_is_no_target_is_an_error(
     assert manager.stats.refused == 1
 
 
+@pytest.mark.parametrize("exclude", [Room("tea"), None, 5])
+async def test_what_is_excluded_is_a_list_of_targets(
+    exclude: Any, manager: WebSocketConnectionManager
+) -> None:
+    with pytest.raises(TargetError, match=r"is no list of targets.\nHint: exclude=\["):
+        await manager.send(All(), News(), exclude=exclude)
+
+    assert manager.stats.refused == 1
+
+
 async def test_a_message_that_does_not_encode_is_an_error(
     manager: WebSocketConnectionManager,
 ) -> None:
@@ -239,15 +249,37 @@ async def test_a_connection_is_found_by_its_id(
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"), [(1006, ""), ("x", ""), (1000, "x" * 124), (1000, "\ud800")]
+    ("code", "reason"),
+    [(1006, ""), ("x", ""), (1000, "x" * 124), (1000, "\ud800"), (1000, None), (1000, b"x")],
 )
 async def test_a_close_that_cannot_be_sent_is_an_error(
-    code: Any, reason: str, manager: WebSocketConnectionManager
+    code: Any, reason: Any, manager: WebSocketConnectionManager
 ) -> None:
     with pytest.raises(CloseCodeError):
         await manager.disconnect(All(), code, reason)
 
     assert manager.stats.refused == 1
+
+
+class Text(str):
+    """A text as an application may have it."""
+
+    __slots__ = ()
+
+
+class Code(int):
+    """A close code as an application may have it."""
+
+    __slots__ = ()
+
+
+async def test_a_code_may_be_any_kind_of_number_and_a_reason_any_kind_of_text(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/") as ann:
+        await manager.disconnect(All(), Code(4003), Text("away"))
+
+        await ann.expect(Closed(4003, reason="away"))
 
 
 async def test_every_error_is_one_of_ours() -> None:
@@ -391,12 +423,6 @@ async def test_an_id_is_nobody_elses_when_a_manager_of_that_name_is_made_again(
     assert all(name.startswith("web-") for name in ids)
 
 
-class Site(str):
-    """A name as the configuration of an application may have it."""
-
-    __slots__ = ()
-
-
 @pytest.mark.parametrize("node", [4711, b"web", "", "\ud800"])
 async def test_a_name_that_no_message_can_carry_is_an_error(node: Any) -> None:
     with pytest.raises(
@@ -406,7 +432,7 @@ async def test_a_name_that_no_message_can_carry_is_an_error(node: Any) -> None:
 
 
 async def test_a_name_may_be_any_kind_of_text(serving: Callable[..., MemoryTransport]) -> None:
-    manager = WebSocketConnectionManager(node=Site("web"))
+    manager = WebSocketConnectionManager(node=Text("web"))
     async with serving(manager) as connect, connect("/") as ann:
         await manager.send(All(), News())
 

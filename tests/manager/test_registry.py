@@ -1,11 +1,15 @@
 """The registry keeps what connections belong to, and nothing of those that have gone."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis.strategies import text
 
 from falcon_pachinko import DuplicateConnectionError
+from falcon_pachinko import Label
 from falcon_pachinko import Room
+from falcon_pachinko import TargetError
 from falcon_pachinko import UnknownConnectionError
 from falcon_pachinko.manager.registry import Membership
 from falcon_pachinko.manager.registry import Registry
@@ -88,6 +92,30 @@ def test_an_unknown_connection_is_an_error() -> None:
         registry.find("x")
     with pytest.raises(UnknownConnectionError, match="no connection 'x'"):
         registry.remove(Membership(registry, "x"))
+
+
+@pytest.mark.parametrize("name", [None, 5, []])
+def test_what_is_no_text_is_the_id_of_nobody(name: Any) -> None:
+    with pytest.raises(UnknownConnectionError, match="There is no connection"):
+        Registry().find(name)
+
+
+@pytest.mark.parametrize("verb", ["join", "leave"])
+@pytest.mark.parametrize("name", [None, 5, ["tea"]])
+def test_what_is_no_text_is_no_room(verb: str, name: Any) -> None:
+    one = Membership(Registry(), "x")
+
+    with pytest.raises(TargetError, match="The name of a room is a str, not "):
+        getattr(one, verb)(name)
+
+
+def test_a_label_may_have_any_name() -> None:
+    registry = Registry()
+    one = Membership(registry, "x")
+    one.register()
+    one.tag(**{"self": "y", "": "z"})
+
+    assert select(Label(**{"self": "y", "": "z"}), registry) == [one]
 
 
 def test_who_has_gone_cannot_join_anything() -> None:
