@@ -79,27 +79,25 @@ class _Worker:
 class _Run:
     """A worker in one lifespan."""
 
-    __slots__ = ("error", "restarts", "state", "task", "worker")
+    __slots__ = ("began", "crashes", "error", "restarts", "state", "task", "worker")
 
-    def __init__(self, worker: _Worker) -> None:
+    def __init__(self, worker: _Worker, now: float) -> None:
         self.worker = worker
         self.state: State = "running"
+        self.began = now
+        self.crashes = 0  # in a row
         self.restarts = 0
         self.error: BaseException | None = None
         self.task: asyncio.Task[None]
-
-    def ended(self, _: object) -> None:
-        """Take note of an end that is none of the function's own."""
-        if self.state in ("running", "pausing", "stuck"):
-            self.state = "stopped"
 
 
 class WorkerController:
     """Runs background tasks from the start-up of the application to its shutdown.
 
     Args:
-        on_crash: What happens when a worker raises an exception: ``"restart"`` starts it again,
-            after a pause that doubles with each crash; ``"stop"`` stops the server.
+        on_crash: What happens when a worker raises an exception, or is cancelled by somebody
+            else: ``"restart"`` starts it again, after a pause that doubles with each crash;
+            ``"stop"`` stops the server.
         stop_timeout: How many seconds the shutdown waits for workers that it has cancelled.
         min_pause: Seconds before the first restart, at most; half of it at least.
         max_pause: Seconds before a later one, at most. A worker that has run for as long is well:
@@ -287,13 +285,32 @@ class _Shift:
             )
 
     def begin(self, worker: _Worker) -> None:
-        run = self._runs[worker.name] = _Run(worker)
+        run = self._runs[worker.name] = _Run(worker, self.loop.time())
+        self._spawn(run)
+
+    def _spawn(self, run: _Run, error: BaseException | None = None) -> None:
         run.task = self.loop.create_task(
-            self._supervise(run),
-            name=f"falcon_pachinko worker {worker.name}",
+            self._supervise(run, error),
+            name=f"falcon_pachinko worker {run.worker.name}",
             context=self._context.copy(),
         )
-        run.task.add_done_callback(run.ended)
+        run.task.add_done_callback(partial(self._ended, run))
+
+    def _ended(self, run: _Run, task: asyncio.Task[None]) -> None:
+        """Take note of an end that is none of the function's own."""
+        if run.state in ("running", "pausing", "stuck"):
+            run.state = "stopped"
+        try:
+            task.exception()  # or Python says that nobody has asked for it
+        except asyncio.CancelledError as cancelled:
+            if self._ending or _is_over(self.loop):
+                return
+            error = WorkerError(
+                f"The worker {run.worker.name!r} was cancelled, and not by its controller.\n"
+                "Hint: a worker that has nothing more to do returns."
+            )
+            error.__cause__ = cancelled
+            self._spawn(run, error)
 
     def cancel(self) -> dict[asyncio.Task[None], _Run]:
         """Cancel the workers that have not ended, and return them."""
@@ -318,23 +335,25 @@ class _Shift:
                 timeout,
             )
 
-    async def _supervise(self, run: _Run) -> None:
+    async def _supervise(self, run: _Run, error: BaseException | None) -> None:
+        """Run a worker, and again if it crashes; begin with that if there is an error already."""
         controller = self._controller
-        crashes = 0
         while True:
-            run.state = "running"
-            started = self.loop.time()
-            error = await self._attempt(run)
+            if error is None:
+                run.state = "running"
+                run.began = self.loop.time()
+                error = await self._attempt(run)
             if error is None:
                 run.state = "stopped" if self._ending else "finished"
                 return
             run.error = error
-            if self.loop.time() - started >= controller.max_pause:
-                crashes = 0
-            crashes += 1
-            pause = _pause(crashes, controller.min_pause, controller.max_pause, random.random())  # noqa: S311
+            if self.loop.time() - run.began >= controller.max_pause:
+                run.crashes = 0
+            run.crashes += 1
+            pause = _pause(run.crashes, controller.min_pause, controller.max_pause, random.random())  # noqa: S311
             if not self._goes_on(run, error, pause):
                 return
+            error = None
             await asyncio.sleep(pause)
             run.restarts += 1
 
@@ -345,6 +364,7 @@ class _Shift:
             await run.worker.function()
         except asyncio.CancelledError as cancelled:
             if self._ending or task.cancelling():
+                # Who ends the event loop waits for this task, so it ends, and another goes on.
                 raise
             # Not this task was cancelled, but something for which it has waited.
             error = WorkerError(
@@ -353,7 +373,10 @@ class _Shift:
             )
             error.__cause__ = cancelled
             return error
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        except GeneratorExit:
+            raise
+        except (KeyboardInterrupt, SystemExit) as error:
+            _logger.critical("The worker %r ends the process", run.worker.name, exc_info=error)
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is a crash
             return error
@@ -387,6 +410,11 @@ class _Shift:
                 self._stop_server(error)
         except Exception:
             _logger.exception("stop_server failed: the server runs on")
+
+
+def _is_over(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether all tasks were cancelled, as when an event loop is ended."""
+    return all(task.cancelling() for task in asyncio.all_tasks(loop))
 
 
 def _pause(crashes: int, least: float, most: float, luck: float) -> float:

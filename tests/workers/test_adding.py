@@ -177,6 +177,25 @@ def test_an_exit_in_a_worker_ends_the_process_and_is_no_crash(
     with pytest.raises(SystemExit):
         run_in_thread(main())
 
-    assert workers._runs["work"].task.exception() is not None  # retrieved, so that nobody logs it
     assert state(workers) == "stopped"
-    assert caplog.records == []
+    assert caplog.messages == ["The worker 'work' ends the process"]
+    # Or Python says later that nobody has asked for the exception.
+    assert not workers._runs["work"].task._log_traceback  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("on_crash", ["restart", "stop"])
+def test_a_loop_that_ends_without_a_shutdown_ends_its_workers(
+    on_crash: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stops: list[str] = []
+    workers = WorkerController(on_crash=on_crash, stop_server=lambda: stops.append("stop"))
+    workers.add(sleeper)
+
+    async def main() -> None:
+        await workers.start()
+        await asyncio.sleep(0)
+
+    run_in_thread(main())
+
+    assert state(workers) == "stopped"
+    assert stops == caplog.messages == []

@@ -404,24 +404,48 @@ async def test_waiting_for_something_that_is_cancelled_is_a_crash(
     await workers.stop()
 
 
-async def test_a_worker_that_somebody_else_cancels_is_stopped(
-    websocket_clock: VirtualClock,
+@pytest.mark.usefixtures("lucky")
+async def test_a_worker_that_somebody_else_cancels_has_crashed(
+    websocket_clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    workers = WorkerController()
-    tasks: list[Any] = []
+    workers = WorkerController(min_pause=1)
+    began = []
 
     @workers.worker
     async def work() -> None:
-        tasks.append(asyncio.current_task())
+        began.append(asyncio.get_running_loop().time())
+        if len(began) < 3:
+            asyncio.current_task().cancel()  # type: ignore[union-attr]
+        await sleeper()
+
+    await workers.start()
+    await websocket_clock.advance(10)
+
+    [status] = workers.status
+    assert [now - began[0] for now in began] == [0, 1, 3]
+    assert (status.state, status.restarts) == ("running", 2)
+    assert isinstance(status.error, WorkerError)
+    assert isinstance(status.error.__cause__, asyncio.CancelledError)
+    assert "'work' was cancelled, and not by its controller" in caplog.text
+    await workers.stop()
+    assert state(workers) == "stopped"
+
+
+async def test_a_worker_that_somebody_else_cancels_stops_the_server_if_the_policy_says_so(
+    websocket_clock: VirtualClock, make: Callable[..., WorkerController], stops: list[str]
+) -> None:
+    workers = make(on_crash="stop")
+
+    @workers.worker
+    async def work() -> None:
+        asyncio.current_task().cancel()  # type: ignore[union-attr]
         await sleeper()
 
     await workers.start()
     await websocket_clock.quiescent()
-    tasks[0].cancel()
-    await websocket_clock.advance(100)
 
-    assert state(workers) == "stopped"
-    assert len(tasks) == 1
+    assert stops == ["stop"]
+    assert state(workers) == "crashed"
     await workers.stop()
 
 
