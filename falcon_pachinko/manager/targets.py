@@ -1,8 +1,9 @@
 """Whom a message is for: plain values that compose.
 
-A target is decided for one member at a time (``matches``), and an index may narrow down who
-is asked at all (``candidates``). So ``Room("tea") & ~User("ann")`` asks the members of one
-room, whoever else is connected.
+``matches`` says what a target means, one member at a time. An index may narrow down who is
+looked at (``candidates``), and of those ``among`` takes the ones that are meant, all at once. So
+``Room("tea") & ~User("ann")`` looks at the members of one room, whoever else is connected, and
+takes one set from another, however many it names.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from falcon_pachinko.errors import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
 __all__ = [
     "All",
@@ -106,6 +108,20 @@ class Target:
         """Return a group that holds all members that are meant; None if no index knows one."""
         raise NotImplementedError
 
+    def among(self, group: AbstractSet[Any], index: Index) -> AbstractSet[Any]:
+        """Return those of a group who are meant."""
+        raise NotImplementedError
+
+
+class _Listed(Target):
+    """A target that an index keeps a list for: its candidates are those who are meant."""
+
+    __slots__ = ()
+
+    def among(self, group: AbstractSet[Any], index: Index) -> AbstractSet[Any]:
+        """Return those of a group who are in the list, by going through the smaller of both."""
+        return (self.candidates(index) or _NOBODY).keys() & group
+
 
 @dataclass(frozen=True, slots=True)
 class All(Target):
@@ -122,9 +138,13 @@ class All(Target):
         """Return None: it is everybody."""
         return None
 
+    def among(self, group: AbstractSet[Any], index: Index) -> AbstractSet[Any]:  # noqa: ARG002
+        """Return the group."""
+        return group
+
 
 @dataclass(frozen=True, slots=True)
-class Room(Target):
+class Room(_Listed):
     """The connections that have joined a room.
 
     Args:
@@ -149,7 +169,7 @@ class Room(Target):
 
 
 @dataclass(frozen=True, slots=True)
-class User(Target):
+class User(_Listed):
     """The connections that are bound to a user.
 
     Args:
@@ -174,7 +194,7 @@ class User(Target):
 
 
 @dataclass(frozen=True, slots=True)
-class Connection(Target):
+class Connection(_Listed):
     """One connection.
 
     Args:
@@ -227,6 +247,12 @@ class Label(Target):
         """Return the members that have the rarest of the labels."""
         return min((index.labels.get(item, _NOBODY) for item in self.items), key=len)
 
+    def among(self, group: AbstractSet[Any], index: Index) -> AbstractSet[Any]:
+        """Return those of a group who have all the labels."""
+        for item in self.items:
+            group = index.labels.get(item, _NOBODY).keys() & group
+        return group
+
 
 @dataclass(frozen=True, slots=True)
 class And(Target):
@@ -247,6 +273,12 @@ class And(Target):
         """Return the smallest group that an index knows for a part."""
         groups = [part.candidates(index) for part in self.parts]
         return min((group for group in groups if group is not None), key=len, default=None)
+
+    def among(self, group: AbstractSet[Any], index: Index) -> AbstractSet[Any]:
+        """Return those of a group who are left when each part has taken its own."""
+        for part in self.parts:
+            group = part.among(group, index)
+        return group
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +304,10 @@ class Or(Target):
             union.update(group)
         return union
 
+    def among(self, group: AbstractSet[Any], index: Index) -> AbstractSet[Any]:
+        """Return those of a group whom a part takes."""
+        return set().union(*(part.among(group, index) for part in self.parts))
+
 
 @dataclass(frozen=True, slots=True)
 class Not(Target):
@@ -294,17 +330,23 @@ class Not(Target):
         """Return None: nobody keeps lists of those who are absent."""
         return None
 
+    def among(self, group: AbstractSet[Any], index: Index) -> AbstractSet[Any]:
+        """Return those of a group whom the target does not take."""
+        return group - self.target.among(group, index)
+
 
 def select(target: Target, index: Index) -> list[Any]:
     """Return the members that a target means, each once, in the order of an index."""
-    group = target.candidates(index)
     if isinstance(target, All):
         return list(index.everybody.values())
-    if isinstance(target, Room | User | Connection):
+    group = target.candidates(index)
+    if isinstance(target, _Listed):
         return list(group or ())
-    members = index.everybody.values() if group is None else group
-    matches = target.matches
-    return [member for member in members if matches(member)]
+    if group is None:
+        group = dict.fromkeys(index.everybody.values())
+    meant = target.among(group.keys(), index)
+    # A set has lost the order.
+    return list(group) if len(meant) == len(group) else [one for one in group if one in meant]
 
 
 def check_text(value: object, what: str) -> None:

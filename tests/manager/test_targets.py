@@ -1,8 +1,13 @@
 """Targets are values, and ask no more members than an index makes them."""
 
+from operator import and_
+from operator import invert
+from operator import or_
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from falcon_pachinko import All
 from falcon_pachinko import Connection
@@ -13,6 +18,7 @@ from falcon_pachinko import TargetError
 from falcon_pachinko import User
 from falcon_pachinko.manager.registry import Membership
 from falcon_pachinko.manager.registry import Registry
+from falcon_pachinko.manager.targets import Or
 from falcon_pachinko.manager.targets import select
 
 tea = Room("tea")
@@ -29,14 +35,18 @@ def member(registry: Registry, name: str, *rooms: str, **labels: Any) -> Members
     return one
 
 
-@pytest.fixture
-def registry() -> Registry:
+def people() -> Registry:
     registry = Registry()
     member(registry, "a1", "tea", region="eu")
     member(registry, "a2", "ale", region="eu", level=1)
     member(registry, "b1", "tea", "ale", region="us", level=1)
     member(registry, "c1")
     return registry
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return people()
 
 
 @pytest.mark.parametrize(
@@ -64,6 +74,39 @@ def registry() -> Registry:
 )
 def test_a_target_means(registry: Registry, target: Target, expected: str) -> None:
     assert [one.id for one in select(target, registry)] == expected.split()
+
+
+leaves = st.sampled_from(
+    [
+        *(All(), tea, Room("ale"), Room("none"), User("a"), User("b"), User("none")),
+        *(Connection("a1"), Connection("none"), eu, Label(level=1), Label(region="eu", level=1)),
+    ]
+)
+
+
+@given(
+    st.recursive(
+        leaves,
+        lambda inner: (
+            st.builds(invert, inner) | st.builds(and_, inner, inner) | st.builds(or_, inner, inner)
+        ),
+    )
+)
+def test_a_target_means_whom_it_matches(target: Target) -> None:
+    registry = people()
+    known = target.candidates(registry)
+    order = list(registry.everybody.values() if known is None else known)
+
+    assert select(target, registry) == [one for one in order if target.matches(one)]
+
+
+def test_whom_an_index_knows_is_not_asked_for_each_part(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(User, "matches")
+    target = tea & ~Or((User("a"), User("c")))
+
+    assert [one.id for one in select(target, registry)] == ["b1"]
 
 
 @pytest.mark.parametrize(
@@ -137,3 +180,5 @@ def test_the_base_class_means_nobody() -> None:
         Target().matches(Membership(Registry(), "x"))
     with pytest.raises(NotImplementedError):
         Target().candidates(Registry())
+    with pytest.raises(NotImplementedError):
+        Target().among(set(), Registry())
