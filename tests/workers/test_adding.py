@@ -43,15 +43,21 @@ def test_workers_run_again_in_another_event_loop() -> None:
     assert state(workers) == "stopped"
 
 
+def end_abruptly(loop: asyncio.AbstractEventLoop) -> None:
+    """Do what ``asyncio.run`` does with the tasks that are left, and with the loop."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
+
+
 def test_workers_run_again_after_a_loop_that_was_closed_without_a_shutdown() -> None:
     workers = WorkerController()
     workers.add(sleeper)
     loop = asyncio.new_event_loop()
     loop.run_until_complete(workers.start())
-    [task] = asyncio.all_tasks(loop)
-    task.cancel()
-    loop.run_until_complete(asyncio.wait([task]))
-    loop.close()
+    end_abruptly(loop)
 
     async def again() -> None:
         await workers.start()
@@ -59,6 +65,22 @@ def test_workers_run_again_after_a_loop_that_was_closed_without_a_shutdown() -> 
         await workers.stop()
 
     run_in_thread(again())
+
+
+def test_a_worker_that_is_thrown_away_has_not_crashed(caplog: pytest.LogCaptureFixture) -> None:
+    workers = WorkerController()
+    workers.add(sleeper)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(workers.start())
+    loop.run_until_complete(asyncio.sleep(0))
+    [task] = asyncio.all_tasks(loop)
+
+    # As Python does with what waits for a loop that is not there any more.
+    task.get_coro().close()  # type: ignore[union-attr]
+
+    assert state(workers) == "running"
+    end_abruptly(loop)
+    assert caplog.messages == []
 
 
 def test_the_decorator_returns_the_function() -> None:
