@@ -1,5 +1,6 @@
 """The server that the tests of Redis run: a test may do to it what it likes."""
 
+import contextlib
 import os
 import socket
 import stat
@@ -141,7 +142,9 @@ def test_it_ends_when_the_test_run_is_killed(valkey_process: RedisServer) -> Non
         with socket.create_connection(("127.0.0.1", port), 30) as sock:
             owner.kill()
 
-            assert sock.recv(1) == b""
+            # Which of the two it is depends on what the server had still to read.
+            with contextlib.suppress(ConnectionResetError):
+                assert sock.recv(1) == b""
 
 
 def test_one_that_does_not_start_shows_what_it_printed(script: Path) -> None:
