@@ -15,6 +15,7 @@ import asyncio
 import logging
 import operator
 from collections import deque
+from contextlib import suppress
 from contextvars import Context
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -186,6 +187,8 @@ class Outbox:
     async def send(self, text: str) -> None:
         """Write a message, after those that were given before, and wait until it is written.
 
+        Who gives up waiting has not sent it, unless it is being written already.
+
         Raises:
             falcon.WebSocketDisconnected: The connection has ended.
         """
@@ -193,8 +196,16 @@ class Outbox:
             raise WebSocketDisconnected(self._end[0])
         if self._busy:
             done = asyncio.get_running_loop().create_future()
-            self._waiting().append(_Item(text, 0, done))
-            await done
+            waiting = _Item(text, 0, done)
+            self._waiting().append(waiting)
+            try:
+                await done
+            except asyncio.CancelledError:
+                # It has no bound but that somebody waits for it. It may be on its way by now.
+                if self._queue is not None:
+                    with suppress(ValueError):
+                        self._queue.remove(waiting)
+                raise
             return
         self._busy = True
         rest = item = None
@@ -292,14 +303,16 @@ class Outbox:
         self._report(Loss(self._id, "overflow", 1, size))
 
     def _next(self) -> _Item | None:
-        if not self._queue:
-            self._queue = None
-            return None
-        item = self._queue.popleft()
-        if item.done is None:
-            self.messages -= 1
-            self.bytes -= item.size
-        return item
+        while self._queue:
+            item = self._queue.popleft()
+            if item.done is None:
+                self.messages -= 1
+                self.bytes -= item.size
+            elif item.done.cancelled():
+                continue  # its sender has given up, and had no turn since
+            return item
+        self._queue = None
+        return None
 
     def _resume(self, sending: Sending, rest: Rest | None, item: _Item | None) -> None:
         """Leave to the writer what is left, if there is something."""

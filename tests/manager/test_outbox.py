@@ -130,15 +130,67 @@ async def test_who_sends_to_its_own_waits_until_it_is_written() -> None:
 
 async def test_who_gave_up_waiting_disturbs_nobody() -> None:
     ws, outbox = make()
-    own = asyncio.create_task(outbox.send("1"))
+    outbox.offer("1", 1)
+    own = [asyncio.create_task(outbox.send(text)) for text in "234"]
     await settle()
-    own.cancel()
-    outbox.offer("2", 1)
+    own[1].cancel()
     await settle()
+    waiting = [item.text for item in outbox._queue]
+    outbox.offer("5", 1)
     ws.open.set()
     await settle()
 
-    assert ws.sent == ["1", "2"]
+    assert waiting == ["2", "4"]
+    assert ws.sent == ["1", "2", "4", "5"]
+    assert (outbox._queue, outbox.messages, outbox.bytes) == (None, 0, 0)
+
+
+async def test_who_gives_up_in_the_last_moment_has_not_sent() -> None:
+    ws, outbox = make()
+    outbox.offer("1", 1)
+    own = asyncio.create_task(outbox.send("2"))
+    await settle()
+    ws.open.set()  # so that the writer has its turn before the sender
+    own.cancel()
+    await settle()
+
+    assert own.cancelled()
+    assert ws.sent == ["1"]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_what_is_being_written_goes_on_when_its_sender_gives_up(*, behind: bool) -> None:
+    ws, outbox = make()
+    if behind:
+        ws.on_send = lambda text: ws.open.clear()
+        outbox.offer("0", 1)
+    own = asyncio.create_task(outbox.send("1"))
+    await settle()
+    ws.open.set()
+    if behind:
+        await settle()
+    own.cancel()
+    outbox.offer("2", 1)
+    await settle()
+    ws.on_send = lambda text: None
+    ws.open.set()
+    await settle()
+
+    assert own.cancelled()
+    assert ws.sent == [*(["0"] if behind else []), "1", "2"]
+
+
+async def test_who_gives_up_when_the_connection_has_ended_is_cancelled() -> None:
+    _, outbox = make()
+    outbox.offer("1", 1)
+    own = asyncio.create_task(outbox.send("2"))
+    await settle()
+    stopping = asyncio.create_task(outbox.stop(1001))
+    own.cancel()
+    await stopping
+    await settle()
+
+    assert own.cancelled()
 
 
 async def test_one_too_many_closes_the_connection() -> None:
@@ -467,6 +519,27 @@ async def test_a_broken_transport_harms_nobody_else(
 
         await ann.expect('"hi"')
         assert manager.stats.evicted == 1
+
+
+async def test_a_time_limit_around_own_sends_does_not_fill_the_queue_of_a_slow_peer() -> None:
+    with virtual_time() as clock:
+        ws, outbox = make(stall_timeout=5)
+        outbox.offer("1", 1)
+
+        async def flood() -> None:
+            for _ in range(100):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.01):
+                        await outbox.send(BIG)
+
+        flooding = asyncio.create_task(flood())
+        await clock.advance(2)
+
+        assert flooding.done()
+        assert not outbox._queue
+        ws.open.set()
+        await clock.advance(0)
+        assert ws.sent == ["1"]
 
 
 async def test_own_messages_and_broadcasts_keep_their_order(
