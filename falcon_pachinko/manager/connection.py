@@ -86,8 +86,10 @@ class ManagedConnection(Membership):
             EncodeError: It cannot be encoded.
             PayloadTooLargeError: It is over the manager's limit.
             UnknownConnectionError: The connection is not accepted yet, or has ended.
+            BackendError: It is served in another thread.
         """
         self._require_here()
+        self.outbox.check_thread()
         payload = self._encode(message)
         return self.outbox.offer(payload.decode(), len(payload))
 
@@ -104,8 +106,10 @@ class ManagedConnection(Membership):
         Raises:
             CloseCodeError: The code or the reason cannot be sent.
             UnknownConnectionError: The connection is not accepted yet, or has ended.
+            BackendError: It is served in another thread.
         """
         self._require_here()
+        self.outbox.check_thread()
         check_close(code, reason)
         return self.outbox.close(code, reason)
 

@@ -262,11 +262,7 @@ class WebSocketConnectionManager:
             BackendError: The backend knows a manager of that name, or it runs in another thread.
         """
         if self._loop is not None and not self.started:
-            if self._loop.is_running():
-                raise BackendError(
-                    f"{self!r} runs in another event loop, of another thread.\n"
-                    "Hint: asyncio.run_coroutine_threadsafe(manager.send(...), loop), with its loop."
-                )
+            self._check_thread()
             # That loop has ended, and nobody has stopped the manager before.
             await self.stop()
         if self._started_in is not asyncio.get_running_loop():
@@ -378,7 +374,7 @@ class WebSocketConnectionManager:
             EncodeError: The message cannot be encoded.
             PayloadTooLargeError: It is longer than ``max_payload``, or than the backend carries.
             BackendError: The backend did not take it, and nobody gets it; or there was no answer
-                in time, and nobody knows.
+                in time, and nobody knows; or the manager runs in another thread.
         """
         whom = self._aim(target, exclude)
         self._check_known(whom, local=local)
@@ -407,7 +403,8 @@ class WebSocketConnectionManager:
             TargetError: What says which is no target.
             UnknownConnectionError: It is a connection of this process, which is not there.
             CloseCodeError: The code or the reason cannot be sent.
-            BackendError: The backend did not take it, and nothing is closed.
+            BackendError: The backend did not take it, and nothing is closed; or the manager runs
+                in another thread.
         """
         whom = self._aim(target, ())
         self._check_known(whom, local=local)
@@ -474,8 +471,16 @@ class WebSocketConnectionManager:
             )
         return payload
 
+    def _check_thread(self) -> None:
+        if self._loop is not None and not self.started and self._loop.is_running():
+            raise BackendError(
+                f"{self!r} runs in another event loop, of another thread.\n"
+                "Hint: asyncio.run_coroutine_threadsafe(manager.send(...), loop), with its loop."
+            )
+
     async def _order(self, order: frames.Send | frames.Close, *, local: bool) -> Receipt:
         if local:
+            self._check_thread()
             return Receipt(self.node, None, self._plan(order)())
         if not self.started:
             await self.start()

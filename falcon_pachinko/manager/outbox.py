@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from falcon import WebSocketDisconnected
 
+from falcon_pachinko.errors import BackendError
 from falcon_pachinko.inbox import close_in_time
 from falcon_pachinko.manager.sending import as_failure
 from falcon_pachinko.manager.sending import begin
@@ -135,6 +136,7 @@ class Outbox:
         "_id",
         "_inbox",
         "_limits",
+        "_loop",
         "_lose",
         "_queue",
         "_run",
@@ -162,6 +164,7 @@ class Outbox:
         # What is sent belongs to this connection, whoever sends it. That of most servers is empty.
         context = copy_context()
         self._run: Run | None = context.run if context else None
+        self._loop = asyncio.get_running_loop()
         self._busy = False  # something is being written
         self._current: _Item | None = None  # what the writer is writing
         self._queue: deque[_Item] | None = None
@@ -171,6 +174,19 @@ class Outbox:
         self._told = False
         self.messages = 0
         self.bytes = 0
+
+    def check_thread(self) -> None:
+        """Raise an error in another thread than the one that serves the connection.
+
+        Raises:
+            BackendError: It is another one.
+        """
+        # An event loop that has ended serves nothing any more.
+        if self._loop is not asyncio.get_running_loop() and self._loop.is_running():
+            raise BackendError(
+                f"The connection {self._id!r} is served in another event loop, of another thread.\n"
+                "Hint: asyncio.run_coroutine_threadsafe(connection.send(...), loop), with its loop."
+            )
 
     def offer(self, text: str, size: int) -> bool:
         """Write a message, or queue it, or do what the policy says; never wait.
@@ -191,7 +207,9 @@ class Outbox:
 
         Raises:
             falcon.WebSocketDisconnected: The connection has ended.
+            BackendError: It is served in another thread.
         """
+        self.check_thread()
         if self._end is not None:
             raise WebSocketDisconnected(self._end[0])
         if self._busy:

@@ -1,5 +1,6 @@
 """Sending to groups of connections, through a real app in memory."""
 
+import asyncio
 import gc
 import math
 import re
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from falcon_pachinko import All
+from falcon_pachinko import BackendError
 from falcon_pachinko import CloseCodeError
 from falcon_pachinko import Connection
 from falcon_pachinko import EncodeError
@@ -171,6 +173,20 @@ async def test_an_ended_connection_is_an_error(
     with pytest.raises(UnknownConnectionError, match="has ended"):
         result = getattr(member, verb)(*([] if verb == "close" else ["x"]))
         await result
+
+
+@pytest.mark.parametrize("verb", ["send", "close"])
+async def test_a_connection_in_another_thread_is_an_error(
+    verb: str, manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/") as ann:
+        result = getattr(manager.connections()[0], verb)(*([] if verb == "close" else ["x"]))
+        with pytest.raises(
+            BackendError, match=r"another thread.\nHint: asyncio.run_coroutine_thread"
+        ):
+            await asyncio.to_thread(asyncio.run, result)
+
+        await ann.expect_silence()
 
 
 async def test_a_connection_that_is_not_accepted_cannot_send(

@@ -300,11 +300,15 @@ async def test_processes_that_were_forked_have_names_of_their_own(
     await named.stop()
 
 
-async def test_a_manager_serves_one_thread() -> None:
+@pytest.mark.parametrize("local", [False, True])
+async def test_a_manager_serves_one_thread(*, local: bool) -> None:
     manager = WebSocketConnectionManager(MemoryBackend())
     await manager.start()
 
-    with pytest.raises(BackendError, match=r"another thread.\nHint: asyncio.run_coroutine_thread"):
-        await asyncio.to_thread(asyncio.run, manager.send(All(), 1))
+    for order in (manager.send(All(), 1, local=local), manager.disconnect(All(), local=local)):
+        with pytest.raises(
+            BackendError, match=r"another thread.\nHint: asyncio.run_coroutine_thread"
+        ):
+            await asyncio.to_thread(asyncio.run, order)
     assert manager.started
     await manager.stop()

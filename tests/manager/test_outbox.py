@@ -12,6 +12,7 @@ import falcon
 import pytest
 
 from falcon_pachinko import All
+from falcon_pachinko import BackendError
 from falcon_pachinko import LimitError
 from falcon_pachinko import Loss
 from falcon_pachinko import Room
@@ -25,6 +26,7 @@ from pytest_pachinko import Failure
 from pytest_pachinko import MemoryTransport
 from pytest_pachinko import SessionClosed
 from pytest_pachinko.clock import virtual_time
+from tests.loops import run as run_in_thread
 
 pytestmark = pytest.mark.asyncio
 
@@ -191,6 +193,27 @@ async def test_who_gives_up_when_the_connection_has_ended_is_cancelled() -> None
     await settle()
 
     assert own.cancelled()
+
+
+async def test_who_sends_to_its_own_in_another_thread_is_told() -> None:
+    ws, outbox = make()
+    ws.open.set()
+
+    with pytest.raises(BackendError, match="'x' is served in another event loop"):
+        await asyncio.to_thread(asyncio.run, outbox.send("1"))
+    assert ws.sent == []
+
+
+async def test_what_was_made_in_a_loop_that_has_ended_can_be_sent_to() -> None:
+    async def made() -> Any:
+        ws, outbox = make()
+        ws.open.set()
+        return ws, outbox
+
+    ws, outbox = run_in_thread(made())
+    await outbox.send("1")
+
+    assert ws.sent == ["1"]
 
 
 async def test_one_too_many_closes_the_connection() -> None:
