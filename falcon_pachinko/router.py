@@ -374,7 +374,7 @@ class _Endpoint:
             _check_made(resource, make)
         manager = self._nearest("manager")
         if manager is not None and not manager.started:
-            await manager.start()
+            await manager._wake()
         await serve(
             resource,
             req,

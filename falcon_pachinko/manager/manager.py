@@ -234,6 +234,7 @@ class WebSocketConnectionManager:
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it hears others
         self._starting = asyncio.Lock()
         self._started_in: asyncio.AbstractEventLoop | None = None  # to which that lock belongs
+        self._shut_in: asyncio.AbstractEventLoop | None = None  # in which the app has ended
         self._beating: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()  # somebody wants to know how far it is
         self._registry = Registry()
@@ -265,6 +266,7 @@ class WebSocketConnectionManager:
             self._check_thread()
             # That loop has ended, and nobody has stopped the manager before.
             await self.stop()
+        self._shut_in = None
         if self._started_in is not asyncio.get_running_loop():
             self._starting, self._started_in = asyncio.Lock(), asyncio.get_running_loop()
         async with self._starting:
@@ -315,7 +317,8 @@ class WebSocketConnectionManager:
         await self.start()
 
     async def process_shutdown(self, scope: Any, event: Any) -> None:  # noqa: ARG002
-        """Stop, as a middleware of Falcon."""
+        """Stop, as a middleware of Falcon; from here on only a start starts it anew."""
+        self._shut_in = asyncio.get_running_loop()
         await self.stop()
 
     @property
@@ -374,7 +377,8 @@ class WebSocketConnectionManager:
             EncodeError: The message cannot be encoded.
             PayloadTooLargeError: It is longer than ``max_payload``, or than the backend carries.
             BackendError: The backend did not take it, and nobody gets it; or there was no answer
-                in time, and nobody knows; or the manager runs in another thread.
+                in time, and nobody knows; or the manager runs in another thread, or has
+                stopped with its app.
         """
         whom = self._aim(target, exclude)
         self._check_known(whom, local=local)
@@ -404,7 +408,7 @@ class WebSocketConnectionManager:
             UnknownConnectionError: It is a connection of this process, which is not there.
             CloseCodeError: The code or the reason cannot be sent.
             BackendError: The backend did not take it, and nothing is closed; or the manager runs
-                in another thread.
+                in another thread, or has stopped with its app.
         """
         whom = self._aim(target, ())
         self._check_known(whom, local=local)
@@ -414,6 +418,23 @@ class WebSocketConnectionManager:
             self._counts["refused"] += 1
             raise
         return await self._order(frames.Close(frames.to_wire(whom), *farewell), local=local)
+
+    async def _wake(self) -> None:
+        """Start, if nobody has done it, but not behind the end of the app.
+
+        Raises:
+            BackendError: It cannot be started, or the app has ended.
+        """
+        if self.started:
+            return
+        # Who stopped it then would not come again. An event loop that has ended does not matter.
+        if self._shut_in is not None and self._shut_in.is_running():
+            raise BackendError(
+                f"{self!r} has stopped with its app.\n"
+                "Hint: send before that, as what is added to the app behind the manager can; or "
+                "await manager.start(), and manager.stop() at the end."
+            )
+        await self.start()
 
     def _connect(self, ws: WebSocketLike, inbox: Inbox) -> ManagedConnection:
         """Return a new connection, which is found once it is registered.
@@ -482,8 +503,7 @@ class WebSocketConnectionManager:
         if local:
             self._check_thread()
             return Receipt(self.node, None, self._plan(order)())
-        if not self.started:
-            await self.start()
+        await self._wake()
         number = self._number + 1
         frame = self._frame(order, number)
         # What is no frame has no number: others would miss it.

@@ -6,6 +6,7 @@ import math
 import re
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import falcon.asgi
@@ -24,6 +25,7 @@ from falcon_pachinko import Loss
 from falcon_pachinko import ManagerError
 from falcon_pachinko import PachinkoError
 from falcon_pachinko import PayloadTooLargeError
+from falcon_pachinko import Receipt
 from falcon_pachinko import Room
 from falcon_pachinko import Target
 from falcon_pachinko import TargetError
@@ -31,8 +33,10 @@ from falcon_pachinko import UnknownConnectionError
 from falcon_pachinko import User
 from falcon_pachinko import WebSocketConnectionManager
 from falcon_pachinko import WebSocketRouter
+from falcon_pachinko import WorkerController
 from pytest_pachinko import Closed
 from pytest_pachinko import MemoryTransport
+from tests.loops import run as run_in_thread
 from tests.manager.conftest import Do
 from tests.manager.conftest import Member
 
@@ -342,6 +346,86 @@ async def test_without_a_connection_the_first_message_starts_it(
     await manager.stop()
 
     assert started
+    assert not manager.started
+
+
+@pytest.mark.parametrize("verb", ["send", "disconnect"])
+async def test_after_the_shutdown_an_order_starts_nothing(
+    verb: str, manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect:
+        pass
+
+    with pytest.raises(BackendError, match=r"has stopped with its app.\nHint: send before"):
+        await getattr(manager, verb)(All(), *([] if verb == "disconnect" else ["late"]))
+    assert not manager.started
+    assert not (await manager.backend.health("here")).ok
+
+
+async def test_after_the_shutdown_a_connection_starts_nothing(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect:
+        pass
+
+    with pytest.raises(BackendError, match="has stopped with its app"):
+        await MemoryTransport(connect.app, lifespan=False).denied("/")
+    assert not manager.started
+
+
+async def test_after_the_shutdown_it_can_be_started(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect:
+        pass
+    await manager.start()
+    await manager.stop()
+    await manager.send(All(), "hi")
+
+    assert manager.started
+    await manager.stop()
+
+
+async def test_the_shutdown_of_an_event_loop_that_has_ended_does_not_matter(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async def live() -> None:
+        async with MemoryTransport(connect.app):
+            pass
+
+    run_in_thread(live())
+    await manager.send(All(), "hi")
+
+    assert manager.started
+    await manager.stop()
+
+
+@pytest.mark.parametrize("behind", [True, False])
+async def test_the_last_words_of_a_worker_are_sent_if_it_is_behind_the_manager(
+    *, behind: bool, manager: WebSocketConnectionManager
+) -> None:
+    workers = WorkerController()
+    words: list[Any] = []
+
+    @workers.worker
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            words.append(manager.started)
+            with suppress(BackendError):
+                words.append(await manager.send(All(), "bye"))
+
+    router = WebSocketRouter(manager=manager)
+    router.add_route("/", Member)
+    app = falcon.asgi.App(middleware=[] if behind else [workers])
+    install(app, router)
+    if behind:
+        app.add_middleware(workers)
+    async with MemoryTransport(app):
+        await asyncio.sleep(0)
+
+    assert words == ([True, Receipt("here", 1, 0)] if behind else [False])
     assert not manager.started
 
 

@@ -129,18 +129,19 @@ class Game:
         self.here: dict[int, Modelled] = {}
 
     async def play(self, schedule: list[Any]) -> None:
-        for number, (verb, first, *rest) in enumerate(schedule):
-            if verb in ("send", "disconnect", "connect"):
-                await getattr(self, verb)(number, first, *rest)
-            elif first in self.here:
-                if verb == "drop":
-                    await self.drop(first)
-                else:
-                    self.here[first].do(verb, *rest)
+        async with self.open:
+            for number, (verb, first, *rest) in enumerate(schedule):
+                if verb in ("send", "disconnect", "connect"):
+                    await getattr(self, verb)(number, first, *rest)
+                elif first in self.here:
+                    if verb == "drop":
+                        await self.drop(first)
+                    else:
+                        self.here[first].do(verb, *rest)
+                self.check()
+            for slot in list(self.here):
+                await self.drop(slot)
             self.check()
-        for slot in list(self.here):
-            await self.drop(slot)
-        self.check()
 
     async def connect(self, _: int, slot: int) -> None:
         if slot not in self.here:
