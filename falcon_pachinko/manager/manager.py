@@ -135,7 +135,7 @@ class WebSocketConnectionManager:
 
     A router is given one: ``WebSocketRouter(manager=manager)``. It starts with the lifespan of
     the app in which that router is installed, or with the first connection or message, and
-    stops with the lifespan.
+    stops with the lifespan; if it has several apps, with that of the last one.
 
     Args:
         backend: Carries messages to other managers. The default, a ``MemoryBackend`` of its
@@ -234,7 +234,8 @@ class WebSocketConnectionManager:
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it hears others
         self._starting = asyncio.Lock()
         self._started_in: asyncio.AbstractEventLoop | None = None  # to which that lock belongs
-        self._shut_in: asyncio.AbstractEventLoop | None = None  # in which the app has ended
+        self._lifespans: list[asyncio.Task[Any]] = []  # of the apps that have started it
+        self._shut_in: asyncio.AbstractEventLoop | None = None  # in which the last one has ended
         self._beating: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()  # somebody wants to know how far it is
         self._registry = Registry()
@@ -315,11 +316,24 @@ class WebSocketConnectionManager:
     async def process_startup(self, scope: Any, event: Any) -> None:  # noqa: ARG002
         """Start, as a middleware of Falcon."""
         await self.start()
+        lifespan: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
+        self._lifespans = [*self._living(), lifespan]
 
     async def process_shutdown(self, scope: Any, event: Any) -> None:  # noqa: ARG002
-        """Stop, as a middleware of Falcon; from here on only a start starts it anew."""
-        self._shut_in = asyncio.get_running_loop()
-        await self.stop()
+        """Stop with the last app, as a middleware of Falcon; only a start starts it anew then."""
+        lifespan: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]
+        self._lifespans = self._living()
+        if lifespan in self._lifespans:
+            # Once: an app has a manager twice that is the manager of two of its routers.
+            self._lifespans.remove(lifespan)
+        if not self._lifespans:
+            self._shut_in = asyncio.get_running_loop()
+            await self.stop()
+
+    def _living(self) -> list[asyncio.Task[Any]]:
+        # A lifespan may end without a shutdown, and so may an event loop.
+        here = asyncio.get_running_loop()
+        return [each for each in self._lifespans if not each.done() and each.get_loop() is here]
 
     @property
     def count(self) -> int:

@@ -35,6 +35,7 @@ from falcon_pachinko import WebSocketConnectionManager
 from falcon_pachinko import WebSocketRouter
 from falcon_pachinko import WorkerController
 from pytest_pachinko import Closed
+from pytest_pachinko import LifespanFailed
 from pytest_pachinko import MemoryTransport
 from tests.loops import run as run_in_thread
 from tests.manager.conftest import Do
@@ -398,6 +399,90 @@ async def test_the_shutdown_of_an_event_loop_that_has_ended_does_not_matter(
 
     assert manager.started
     await manager.stop()
+
+
+async def test_a_manager_of_two_apps_stops_with_the_last_one(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    async with serving(manager), serving(manager)("/") as ann:
+        async with serving(manager):
+            pass
+        await manager.send(All(), "hi")
+
+        await ann.expect('"hi"')
+        assert manager.started
+    assert not manager.started
+
+
+async def test_a_manager_of_two_routers_of_an_app_stops_where_the_first_has_started_it(
+    manager: WebSocketConnectionManager,
+) -> None:
+    between: list[bool] = []
+
+    class Between:
+        async def process_shutdown(self, scope: Any, event: Any) -> None:
+            between.append(manager.started)
+
+    app = falcon.asgi.App()
+    for prefix in ("/a", "/b"):
+        router = WebSocketRouter(manager=manager)
+        router.add_route("/", Member)
+        install(app, router, prefix=prefix)
+        app.add_middleware(Between())
+    async with MemoryTransport(app):
+        pass
+
+    assert between == [True, True]
+    assert not manager.started
+
+
+async def test_an_app_that_ended_without_a_shutdown_does_not_keep_a_manager(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    class Broken:
+        async def process_startup(self, scope: Any, event: Any) -> None:
+            raise LookupError("planted")
+
+    broken = serving(manager)
+    broken.app.add_middleware(Broken())
+    with pytest.raises(LifespanFailed):
+        await broken.__aenter__()
+    async with serving(manager):
+        assert manager.started
+
+    assert not manager.started
+
+
+async def test_a_shutdown_stops_a_manager_that_no_app_has_started(
+    manager: WebSocketConnectionManager,
+) -> None:
+    await manager.start()
+    await manager.process_shutdown({}, {})
+
+    assert not manager.started
+
+
+async def test_an_app_of_an_event_loop_that_has_ended_does_not_keep_a_manager(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    lifespans = []
+
+    async def live() -> None:
+        await manager.process_startup({}, {})
+        await asyncio.Event().wait()
+
+    def run_for_a_while() -> None:
+        loop = asyncio.new_event_loop()
+        lifespans.append(loop.create_task(live()))
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+    await asyncio.to_thread(run_for_a_while)
+    async with connect:
+        assert manager.started
+
+    assert not lifespans[0].done()
+    assert not manager.started
 
 
 @pytest.mark.parametrize("behind", [True, False])
