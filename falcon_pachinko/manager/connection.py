@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from falcon_pachinko.manager.registry import Registry
     from falcon_pachinko.protocols import WebSocketLike
 
-    Encode = Callable[[Any], bytes]
+    Give = Callable[[Outbox, Any], bool]
 
 __all__ = ["ManagedConnection", "check_close"]
 
@@ -35,7 +35,7 @@ class ManagedConnection(Membership):
         outbox: What is on its way to the peer.
     """
 
-    __slots__ = ("_encode", "_seat", "outbox")
+    __slots__ = ("_give", "_seat", "outbox")
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class ManagedConnection(Membership):
         inbox: Inbox,
         limits: Limits,
         lose: Callable[[Loss], None],
-        encode: Encode,
+        give: Give,
         seat: Seat | None = None,
     ) -> None:
         super().__init__(registry, connection_id)
-        self._encode = encode
+        self._give = give
         self._seat = seat
         self.outbox = Outbox(connection_id, ws, inbox, limits, lose)
 
@@ -90,8 +90,7 @@ class ManagedConnection(Membership):
         """
         self._require_here()
         self.outbox.check_thread()
-        payload = self._encode(message)
-        return self.outbox.offer(payload.decode(), len(payload))
+        return self._give(self.outbox, message)
 
     async def close(self, code: int = 1000, reason: str = "") -> bool:
         """Close the connection behind what was sent before; do not wait for that.

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from falcon_pachinko.inbox import Inbox
     from falcon_pachinko.manager.hearing import Gap
     from falcon_pachinko.manager.outbox import Loss
+    from falcon_pachinko.manager.outbox import Outbox
     from falcon_pachinko.manager.outbox import Overflow
     from falcon_pachinko.protocols import WebSocketLike
 
@@ -93,7 +94,8 @@ class Stats:
         connections: How many there are.
         rooms: How many rooms have a member.
         users: How many users have a connection.
-        taken: How many messages connections have taken, one for each of them.
+        taken: How many messages connections have taken, one for each of them. A
+            resource's own ``send`` waits instead: it counts neither here nor among the lost.
         lost: How many messages a connection did not get; see ``Loss``.
         lost_bytes: How long they were.
         evicted: How many connections were closed because messages were lost.
@@ -463,7 +465,7 @@ class WebSocketConnectionManager:
             inbox,
             self.limits,
             self._lose,
-            self._encode,
+            self._give,
             self._admission.enter(),
         )
 
@@ -639,6 +641,13 @@ class WebSocketConnectionManager:
             return partial(self._offer, whom, order.text.decode(), len(order.text))
         check_close(order.code, order.reason)
         return partial(self._close, whom, order.code, order.reason)
+
+    def _give(self, outbox: Outbox, message: Any) -> bool:
+        """Encode a message for one connection; return whether it was taken."""
+        payload = self._encode(message)
+        taken = outbox.offer(payload.decode(), len(payload))
+        self._counts["taken"] += taken
+        return taken
 
     def _offer(self, whom: Target, text: str, size: int) -> int:
         members = select(whom, self._registry)

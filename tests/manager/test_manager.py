@@ -109,6 +109,20 @@ async def test_a_receipt_says_how_many_have_taken_it(
     assert (local.sequence, local.taken) == (None, 2)
 
 
+async def test_what_connections_have_taken_is_counted_whoever_sends_it(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect("/"), connect("/"):
+        await manager.send(All(), 1)
+        await manager.send(All(), 2, local=True)
+        member = manager.connections()[0]
+        await member.send(3)
+        await member.close()
+        await member.send(4)
+
+        assert manager.stats.taken == 5
+
+
 async def test_everybody_of_a_target_is_disconnected(
     manager: WebSocketConnectionManager, connect: MemoryTransport
 ) -> None:
