@@ -397,7 +397,7 @@ class WebSocketConnectionManager:
                 stopped with its app.
         """
         whom = self._aim(target, exclude)
-        self._check_known(whom, local=local)
+        self._check_known(target, whom, local=local)
         payload = self._encode(message)
         return await self._order(frames.Send(frames.to_wire(whom), payload), local=local)
 
@@ -427,7 +427,7 @@ class WebSocketConnectionManager:
                 in another thread, or has stopped with its app.
         """
         whom = self._aim(target, ())
-        self._check_known(whom, local=local)
+        self._check_known(target, whom, local=local)
         try:
             farewell = check_close(code, reason)
         except ValueError:
@@ -482,14 +482,18 @@ class WebSocketConnectionManager:
             return whom
         return whom & ~(without[0] if len(without) == 1 else Or(tuple(without)))
 
-    def _check_known(self, whom: Target, *, local: bool) -> None:
+    def _check_known(
+        self, target: Target | ManagedConnection, whom: Target, *, local: bool
+    ) -> None:
         if not isinstance(whom, Connection) or whom.id in self._registry.everybody:
             return
         if local or self._alone or whom.id.rpartition("-")[0] == self.node + self._suffix:
             self._counts["refused"] += 1
+            if isinstance(target, ManagedConnection):
+                target._require_here()  # noqa: SLF001
             raise UnknownConnectionError(
                 f"There is no connection {whom.id!r} in this process, which has {self.count}.\n"
-                "Hint: it may have ended."
+                "Hint: it may have ended, or not be accepted yet."
             )
 
     def _encode(self, message: Any) -> bytes:

@@ -208,18 +208,48 @@ async def test_a_connection_in_another_thread_is_an_error(
         await ann.expect_silence()
 
 
-async def test_a_connection_that_is_not_accepted_cannot_send(
-    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+@pytest.mark.parametrize("verb", ["send", "close", "manager.send", "manager.disconnect"])
+async def test_a_connection_that_is_not_accepted_cannot_be_sent_to(
+    verb: str, manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
 ) -> None:
     class Hasty(Member):
         async def on_connect(self, req: Any, ws: Any) -> bool:
-            await self.connection.send("hi")
+            member = self.connection
+            match verb:
+                case "send":
+                    await member.send("hi")
+                case "close":
+                    await member.close()
+                case "manager.send":
+                    await manager.send(member, "hi")
+                case _:
+                    await manager.disconnect(member)
             return True
 
     with pytest.raises(UnknownConnectionError, match="not accepted yet"):
         await serving(manager, Hasty).denied("/")
 
     assert manager.count == 0
+
+
+async def test_a_connection_that_has_ended_is_no_target(
+    manager: WebSocketConnectionManager, connect: MemoryTransport
+) -> None:
+    async with connect:
+        async with connect("/"):
+            member = manager.connections()[0]
+
+        with pytest.raises(UnknownConnectionError, match="has ended"):
+            await manager.send(member, "hi")
+
+
+async def test_a_connection_of_another_manager_is_no_target(
+    manager: WebSocketConnectionManager, serving: Callable[..., MemoryTransport]
+) -> None:
+    other = WebSocketConnectionManager()
+    async with serving(other)("/"):
+        with pytest.raises(UnknownConnectionError, match="in this process, which has 0"):
+            await manager.send(other.connections()[0], "hi")
 
 
 @pytest.mark.parametrize("target", ["tea", None, Target()])
