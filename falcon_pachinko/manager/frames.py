@@ -6,6 +6,7 @@ msgpack's text is UTF-8.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 from typing import Any
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ __all__ = [
     "Beat",
     "Close",
     "Frame",
+    "FrameError",
     "Leave",
     "Order",
     "Send",
@@ -44,6 +46,12 @@ VERSION = 1
 
 _DEEPEST = 64
 """How deep a target may be nested: what is deeper would find an end of the stack somewhere."""
+
+_Version = Annotated[int, msgspec.Meta(ge=0, le=255)]
+
+
+class FrameError(ValueError):
+    """What is no frame. The text says why, in one of a few ways and without the payload."""
 
 
 class Send(msgspec.Struct, frozen=True, array_like=True, tag="send"):
@@ -109,15 +117,22 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
         order: What is to be done.
     """
 
-    version: int
+    version: _Version
     node: str
     life: str
     number: Annotated[int, msgspec.Meta(ge=0)]
     order: Order
 
 
+class _Head(msgspec.Struct, array_like=True):
+    """What all versions have in common, whatever comes behind it."""
+
+    version: _Version
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Frame)
+_head_decoder = msgspec.msgpack.Decoder(_Head)
 
 
 def encode(frame: Frame) -> bytes:
@@ -129,15 +144,21 @@ def decode(payload: bytes) -> Frame:
     """Return the frame that bytes are.
 
     Raises:
-        ValueError: They are none, or one of another version.
+        FrameError: They are none, or one of another version.
     """
     try:
         frame = _decoder.decode(payload)
     except (RecursionError, msgspec.MsgspecError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
-    if frame.version != VERSION:
-        raise ValueError(f"version {frame.version}, not {VERSION}")
+        with suppress(RecursionError, msgspec.MsgspecError):
+            _check_version(_head_decoder.decode(payload).version)
+        raise FrameError(type(error).__name__) from error
+    _check_version(frame.version)
     return frame
+
+
+def _check_version(version: int) -> None:
+    if version != VERSION:
+        raise FrameError(f"version {version}, not {VERSION}")
 
 
 def to_wire(target: Target, depth: int = 0) -> list[Any]:  # noqa: PLR0911 - a table
@@ -188,11 +209,11 @@ def from_wire(data: Any, depth: int = 0) -> Target:  # noqa: PLR0911 - a table
         depth: In how many others the target is.
 
     Raises:
-        ValueError: The data is something else.
+        FrameError: The data is something else.
     """
     depth += 1
     if depth > _DEEPEST:
-        raise ValueError("too deep")
+        raise FrameError("too deep")
     match data:
         case ["all"]:
             return All()
@@ -210,7 +231,7 @@ def from_wire(data: Any, depth: int = 0) -> Target:  # noqa: PLR0911 - a table
             return Or(tuple(from_wire(part, depth) for part in parts))
         case ["not", inner]:
             return Not(from_wire(inner, depth))
-    raise ValueError("no target")
+    raise FrameError("no target")
 
 
 def _label(item: Any) -> tuple[str, LabelValue]:
@@ -219,7 +240,7 @@ def _label(item: Any) -> tuple[str, LabelValue]:
             return _unpack(key), _unpack(value)
         case [bytes(key), int(value)]:
             return _unpack(key), value
-    raise ValueError("no label")
+    raise FrameError("no label")
 
 
 def _pack(text: str) -> bytes:

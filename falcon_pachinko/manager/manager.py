@@ -8,6 +8,7 @@ import logging
 import operator
 import os
 import secrets
+from collections import Counter
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -249,6 +250,7 @@ class WebSocketConnectionManager:
         self._number = 0
         self._taken: dict[int, int] = {}  # by number, while it is being published
         self._hearing = Hearing(0.0)
+        self._garbage: Counter[str] = Counter()  # by reason, of which there are few
         self._counts = dict.fromkeys(_COUNTED, 0)
 
     def __repr__(self) -> str:
@@ -579,13 +581,7 @@ class WebSocketConnectionManager:
             order = frame.order
             carry_out = self._plan(order) if isinstance(order, frames.Send | frames.Close) else None
         except (ValueError, TypeError, RecursionError) as error:
-            self._counts["garbage"] += 1
-            _logger.warning(
-                "A payload of %d bytes on the topic %r is no frame of a manager: %s",
-                len(payload),
-                topic,
-                type(error).__name__,
-            )
+            self._discard(topic, payload, error)
             return
         gaps = self._note(frame)
         if gaps is None:
@@ -603,6 +599,22 @@ class WebSocketConnectionManager:
             taken = carry_out()
             if frame.life == self._life and frame.number in self._taken:
                 self._taken[frame.number] = taken
+
+    def _discard(self, topic: str, payload: bytes, error: Exception) -> None:
+        """Count what is no frame; log the first of a kind, the tenth, the hundredth and so on."""
+        self._counts["garbage"] += 1
+        # What any other error says may have something of the payload in it.
+        reason = str(error) if isinstance(error, frames.FrameError) else type(error).__name__
+        self._garbage[reason] += 1
+        count = self._garbage[reason]
+        if str(count).rstrip("0") == "1":
+            _logger.warning(
+                "A payload of %d bytes on the topic %r is no frame of a manager: %s (%d so far)",
+                len(payload),
+                topic,
+                reason,
+                count,
+            )
 
     def _note(self, frame: frames.Frame) -> list[Gap] | None:
         """Return what is missing before a frame; None if it was heard before."""

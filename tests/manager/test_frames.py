@@ -140,22 +140,49 @@ async def hear(manager: Any, *payloads: bytes) -> None:
         manager._hear("topic", payload)
 
 
+def pack(*values: Any) -> bytes:
+    return msgspec.msgpack.encode(values)
+
+
 def good() -> bytes:
     return frames.encode(frames.Frame(1, "good", "l", 1, frames.Send(["all"], b"x")))
 
 
 @pytest.mark.parametrize(
-    "payload",
+    ("payload", "reason"),
     [
-        b"",
-        b"\x95\x01\xa1n\xa1l\x01\x93\xa4send" + b"\x91" * 100_000,
-        msgspec.msgpack.encode([9, "n", "l", 1, ["send", ["all"], b"x"]]),
+        (b"", "DecodeError"),
+        (b"\x95\x01\xa1n\xa1l\x01\x93\xa4send" + b"\x91" * 100_000, "RecursionError"),
+        (pack(1, "n", "l", 1, ["steal"]), "ValidationError"),
+        (pack(1, "n", "l", 1, ["send", ["nobody"], b"x"]), "no target"),
+        (pack(1, "n", "l", 1, ["send", ["all"], b"\xff"]), "UnicodeDecodeError"),
+        (pack(1, "n", "l", 1, ["close", ["all"], 1006, ""]), "CloseCodeError"),
+        (pack(9, "n", "l", 1, ["send", ["all"], b"x"]), "version 9, not 1"),
+        (pack(2, {"node": "another form"}), "version 2, not 1"),
+        (pack(256, "n", "l", 1, ["send", ["all"], b"x"]), "ValidationError"),
     ],
 )
-def test_garbage_is_counted_and_logged(payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_garbage_is_counted_and_logged_with_a_reason_that_has_nothing_of_it(
+    payload: bytes, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     manager: Any = WebSocketConnectionManager()
 
     run_in_thread(hear(manager, payload))
 
     assert manager.stats.garbage == 1
-    assert f"{len(payload)} bytes on the topic 'topic' is no frame" in caplog.text
+    size = len(payload)
+    assert caplog.messages == [
+        f"A payload of {size} bytes on the topic 'topic' is no frame of a manager: {reason} (1 so far)"
+    ]
+
+
+def test_a_flood_of_garbage_is_logged_in_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    manager: Any = WebSocketConnectionManager()
+
+    run_in_thread(hear(manager, *[b"junk", good()] * 1000, pack(2)))
+
+    assert manager.stats.garbage == 1001
+    assert [message.rpartition(": ")[2] for message in caplog.messages] == [
+        *[f"ValidationError ({count} so far)" for count in (1, 10, 100, 1000)],
+        "version 2, not 1 (1 so far)",
+    ]
