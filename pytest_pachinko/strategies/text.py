@@ -15,6 +15,7 @@ from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
 
 from pytest_pachinko.strategies.guard import guarded
 from pytest_pachinko.strategies.guard import refuse
@@ -36,6 +37,9 @@ _parse = importlib.import_module("re._parser").parse
 _UNIT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{(?=\d|,)(\d*)(,?)(\d*)\})[?+]?")
 _ENDLESS = _parse("x*").getwidth()[1]
+_STARTS = ("^", r"\A")
+_ENDS = ("$", r"\Z")
+_ANCHORS = {*_STARTS, *_ENDS, r"\b", r"\B"}
 
 
 class _Quantifier(NamedTuple):
@@ -79,7 +83,7 @@ def text(info: StrType, path: str) -> SearchStrategy[str]:
             "change the pattern or the length.",
         )
     strategy = st.one_of(strategies)
-    if not lengths and "(?" not in pattern:
+    if not lengths and _is_plain(pattern):
         return strategy
     wants = re.compile(pattern).search
 
@@ -91,10 +95,26 @@ def text(info: StrType, path: str) -> SearchStrategy[str]:
     complaint = refuse(
         path,
         f"hardly a string{lengths} is found that matches pattern={pattern!r}.",
-        "write it without look-around, or with fewer parts that repeat; or leave it to a class of "
-        "its own and strategies.register_type().",
+        "write it without look-around and without anchors in its middle, or with fewer parts that "
+        "repeat; or leave it to a class of its own and strategies.register_type().",
     )
+    try:
+        strategy.validate()
+    except (InvalidArgument, NotImplementedError) as error:  # a part of it matches nothing at all
+        raise complaint from error
     return guarded(strategy, check, complaint)
+
+
+def _is_plain(pattern: str) -> bool:
+    """Return whether Hypothesis makes strings of a pattern straight away, without trying."""
+    if "(?" in pattern:
+        return False
+    for branch in _branches(pattern):
+        units = [found.group() for found in _UNIT.finditer(branch)]
+        inside = units[_starts(branch) : len(units) - _ends(branch)]
+        if not _ANCHORS.isdisjoint(inside):
+            return False
+    return True
 
 
 def _span(low: int, high: float) -> str:
@@ -134,12 +154,12 @@ def _branch(branch: str, low: int, high: float) -> SearchStrategy[str]:
 
 
 def _starts(branch: str) -> bool:
-    return branch.startswith(("^", r"\A"))
+    return branch.startswith(_STARTS)
 
 
 def _ends(branch: str) -> bool:
     units = [found.group() for found in _UNIT.finditer(branch)]
-    return bool(units) and units[-1] in {"$", r"\Z"}
+    return bool(units) and units[-1] in _ENDS
 
 
 def width(pattern: str) -> tuple[int, float]:

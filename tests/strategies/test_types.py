@@ -191,6 +191,12 @@ def _without_metadata(info):
         (Annotated[str, Meta(pattern="^ab$", min_length=9)], "no string of 9 or more characters"),
         (Annotated[str, Meta(pattern="^a{9}|b{9}", max_length=3)], "no string of 0 to 3 charac"),
         (Annotated[str, Meta(pattern="^(?!a)(?!b)[ab]$")], "hardly a string is found"),
+        (Annotated[str, Meta(pattern="a^b")], "is found that matches pattern='a^b'"),
+        (Annotated[str, Meta(pattern="$a")], "hardly a string is found"),
+        (Annotated[str, Meta(pattern=r"x\Zy")], "hardly a string is found"),
+        (Annotated[str, Meta(pattern=r"\bx\B")], "hardly a string is found"),
+        (Annotated[str, Meta(pattern="^(?!)$")], "hardly a string is found"),
+        (Annotated[str, Meta(pattern="(?:[^\\s\\S])a")], "hardly a string is found"),
         (list[msgspec.msgpack.Ext], "Say.text[...]: JSON has no Ext."),
         (dict[tuple[int, int], int], "Say.text: JSON has no tuple as a key."),
         (dict[bool, int], "JSON has no bool as a key."),
@@ -463,6 +469,8 @@ def test_quantifiers_are_narrowed_to_a_length(pattern, low, high, text) -> None:
         ("^(?=.*[0-9])[a-z0-9]{4,}$", 4, 9),
         (r"^\w+@\w+\.\w{2,}$", 40, 254),
         ("(?i)^abc+$", None, None),
+        (r"\b\w+\b", None, None),
+        ("$a|b", None, None),
     ],
 )
 def test_strings_match_the_pattern_and_have_the_length(pattern, low, high) -> None:
