@@ -36,6 +36,7 @@ _parse = importlib.import_module("re._parser").parse
 
 _UNIT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{(?=\d|,)(\d*)(,?)(\d*)\})[?+]?")
+_REFERENCE = re.compile(r"\\[1-9]|\(\?P=|\(\?\(")
 _ENDLESS = _parse("x*").getwidth()[1]
 _STARTS = ("^", r"\A")
 _ENDS = ("$", r"\Z")
@@ -180,7 +181,9 @@ def _top_level(pattern: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _branches(pattern: str) -> list[str]:
-    """Return the alternatives of a pattern."""
+    """Return the alternatives of a pattern; one that refers to its groups is not cut."""
+    if _REFERENCE.search(pattern):
+        return [pattern]
     cuts = [start for start, _, part in _top_level(pattern) if part == "|"]
     starts = [0, *(cut + 1 for cut in cuts)]
     return [pattern[start:end] for start, end in zip(starts, [*cuts, len(pattern)], strict=True)]

@@ -471,6 +471,8 @@ def test_quantifiers_are_narrowed_to_a_length(pattern, low, high, text) -> None:
         ("(?i)^abc+$", None, None),
         (r"\b\w+\b", None, None),
         ("$a|b", None, None),
+        (r"(a)|(b|c)(d)\2", None, None),
+        (r"(?P<x>a)|b(?P=x)", 3, 5),
     ],
 )
 def test_strings_match_the_pattern_and_have_the_length(pattern, low, high) -> None:
