@@ -168,7 +168,12 @@ def as_wire(info: Any, slots: Sequence[Slot], path: str) -> SearchStrategy[Any]:
     decode = decoder(info.cls).decode
 
     def check(value: Any) -> Any:
-        decode(encode(value))
+        try:
+            decode(encode(value))
+        except (ValueError, TypeError):
+            raise
+        except Exception:  # noqa: BLE001 - a mistake of the class, which an application is to meet
+            return value
         return value
 
     return guarded(strategy, check, _never(cls, path))

@@ -143,7 +143,7 @@ class TraceEvent:
             return None
         try:
             return decoder(wanted).decode(self.payload)
-        except UNDECODABLE:
+        except Exception:  # noqa: BLE001 - a __post_init__ may raise anything
             return None
 
     @property

@@ -121,6 +121,16 @@ def test_wire_data_is_shown_as_a_message_where_that_says_the_same():
     assert '        {"type": "cry"},\n' in source
 
 
+def test_wire_data_with_which_a_post_init_breaks_is_shown_as_it_is():
+    class Odd(Struct, tag="odd"):
+        def __post_init__(self) -> None:
+            raise KeyError
+
+    source = reproducer(Stream([{"type": "odd"}]), Handshake("/chat"), schema=Odd)
+
+    assert 'stream = [{"type": "odd"}]' in source
+
+
 def test_a_check_of_ones_own_is_asked_for():
     source = reproducer(Stream([Say("a")]), Handshake("/chat"), check=shout)
 

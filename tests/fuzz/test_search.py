@@ -12,7 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 from hypothesis.extra.redis import RedisExampleDatabase
+from msgspec import Struct
 
+from falcon_pachinko import WebSocketResource
 from pytest_pachinko import InvalidFrame
 from pytest_pachinko import PachinkoUsageError
 from pytest_pachinko import Peer
@@ -28,6 +30,7 @@ from pytest_pachinko.fuzz.search import search
 from pytest_pachinko.routes import routes_of
 from pytest_pachinko.stacks import places_in
 from pytest_pachinko.strategies import message_streams
+from tests.fuzz.chatty import app_with
 from tests.fuzz.chatty import make
 from tests.fuzz.chatty import Say
 from tests.fuzz.planted import Buy
@@ -161,6 +164,42 @@ def test_a_failure_from_before_the_schema_has_changed_is_outdated(message):
 
     assert outcome.outdated == [old]
     assert outcome.fixed == []
+
+
+class Fragile(Struct, tag="fragile"):
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise KeyError(self.number)
+
+
+class Frail(WebSocketResource):
+    schema = Fragile
+
+    async def on_connect(self, req: Any, ws: Any) -> bool:
+        return True
+
+    async def on_fragile(self, ws: Any, message: Fragile) -> None: ...
+
+
+def frail() -> Any:
+    return app_with(Frail)
+
+
+@pytest.mark.parametrize("phase", ["streams", "mixed"])
+def test_a_post_init_that_breaks_is_found(phase):
+    outcome = run_phase(target(frail), phase, Search(phase, 0, examples=100))
+
+    assert isinstance(outcome.found.error, KeyError)
+
+
+def test_a_failure_from_before_a_post_init_breaks_is_played():
+    old = Failure("/chat", None, "streams", "", Stream([{"type": "fragile", "number": -1}]))
+    outcome = run_phase(target(frail), "streams", Search("old", 0, examples=1), [old])
+
+    assert outcome.failing == old
+    assert isinstance(outcome.found.error, KeyError)
 
 
 def test_failures_of_text_and_of_other_subprotocols_are_played_as_they_are():

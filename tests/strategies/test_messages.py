@@ -157,6 +157,36 @@ def test_an_example_that_a_struct_refuses_beside_the_simplest_is_left_out() -> N
     assert example_messages(Range) == []
 
 
+class Fragile(Struct, tag="fragile"):
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise KeyError(self.number)
+
+
+def test_a_post_init_that_breaks_is_met_by_wire_data() -> None:
+    found = find(wire_messages(Fragile), lambda message: message["number"] < 0, settings=FAST)
+
+    assert found == {"type": "fragile", "number": -1}
+
+
+def test_no_instance_is_made_where_a_post_init_breaks() -> None:
+    @settings(FAST, phases=[Phase.generate])
+    @given(tagged_messages(Fragile))
+    def examine(message):
+        assert message.number >= 0
+
+    examine()
+
+
+def test_an_example_with_which_a_post_init_breaks_is_wire_data() -> None:
+    class Shown(Fragile, tag="shown"):
+        number: Annotated[int, Meta(examples=[-7])]
+
+    assert example_messages(Shown) == [{"type": "shown", "number": -7}]
+
+
 def test_wire_data_is_what_json_has() -> None:
     found = find(wire_messages(Renamed | Strict), lambda message: "point" in message, settings=FAST)
 

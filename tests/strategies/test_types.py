@@ -211,12 +211,15 @@ def _without_metadata(info):
         (Unending, "Say.text: each Unending needs another one in it"),
         (Holds, "Say.text.inside[...]: each Either needs another one in it"),
         (Never, "Say.text: Never refuses nearly all values"),
-        (Nothing, "Nothing refuses nearly all values"),
     ],
 )
 @pytest.mark.parametrize("wire", [False, True])
 def test_a_type_without_values_is_an_error_that_names_the_field(annotation, text, wire) -> None:
     assert text in refusal(annotation, wire=wire)
+
+
+def test_a_class_whose_constructor_always_breaks_has_no_instances() -> None:
+    assert "Nothing refuses nearly all values" in refusal(Nothing)
 
 
 def test_an_error_says_what_to_do() -> None:

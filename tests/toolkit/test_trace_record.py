@@ -243,6 +243,17 @@ def test_a_frame_holds_a_message_of_the_types_that_the_trace_knows(types: Any) -
     assert [event.message for event in trace] == [Say("hi"), Said("hi"), None, None]
 
 
+def test_a_frame_with_which_a_post_init_breaks_holds_no_message() -> None:
+    class Odd(msgspec.Struct, tag="odd"):
+        def __post_init__(self) -> None:
+            raise KeyError
+
+    trace = Trace("/chat", (Odd, None))
+    trace.record("to_app", "text", '{"type":"odd"}', 0.0)
+
+    assert trace[0].message is None
+
+
 @pytest.mark.parametrize("types", [None, (None, None), lambda: None])
 def test_a_frame_of_types_that_nobody_knows_holds_no_message(types: Any) -> None:
     trace = Trace("/chat", types)
