@@ -12,10 +12,13 @@ done wrong. ``CHECKS`` are those that ``play`` applies; a project adds its own::
 from __future__ import annotations
 
 import gc
+import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_pachinko.errors import CheckFailed
+from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.peer import may_close_with
 from pytest_pachinko.stream import Drop
 from pytest_pachinko.stream import frame_of
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECKS",
     "Check",
+    "apply",
+    "called",
     "close_codes",
     "connections_are_forgotten",
     "every_message_is_served",
@@ -315,6 +320,31 @@ CHECKS: list[Check] = [
     connections_are_forgotten,
 ]
 """The checks that ``play`` applies if it is given no others."""
+
+
+def apply(check: Check, played: Played) -> None:
+    """Make a check.
+
+    Raises:
+        Exception: It does not hold.
+        PachinkoUsageError: It is async, and would hold whatever the application does.
+    """
+    answer: object = check(played)  # type: ignore[func-returns-value]
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise PachinkoUsageError(
+            f"The check {called(check)} is async, and a check is made when the event loop of the "
+            "play is closed.\n"
+            "Hint: def, without async; it finds all that has happened in what it is given."
+        )
+
+
+def called(check: Check) -> str:
+    """Return what to call a check, which may be anything that can be called."""
+    if isinstance(check, partial):
+        return f"partial({called(check.func)}, ...)"
+    name: str = getattr(check, "__name__", type(check).__name__)
+    return name
 
 
 def _can_be_compared(played: Played) -> bool:

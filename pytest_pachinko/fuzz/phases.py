@@ -34,6 +34,7 @@ import hypothesis
 import hypothesis.strategies as st
 import msgspec
 
+from pytest_pachinko.fuzz.checks import apply
 from pytest_pachinko.fuzz.checks import Check
 from pytest_pachinko.fuzz.checks import CHECKS
 from pytest_pachinko.fuzz.checks import MANY
@@ -144,7 +145,7 @@ class Target:
             self.accepted = self.accepted or not line.refused
         for check in self.checks:
             self.last_check = check
-            check(played)
+            apply(check, played)
 
     def spelled_out(self, stream: Stream) -> tuple[Stream, Handshake]:
         """Return a stream whose peers have their own headers, and what else opens connections."""

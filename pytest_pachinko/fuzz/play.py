@@ -6,6 +6,8 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from pytest_pachinko.errors import CheckFailed
+from pytest_pachinko.errors import PachinkoUsageError
+from pytest_pachinko.fuzz.checks import apply
 from pytest_pachinko.fuzz.checks import CHECKS
 from pytest_pachinko.fuzz.played import Handshake
 from pytest_pachinko.fuzz.played import run
@@ -89,7 +91,9 @@ def play(
         )
     for check in CHECKS if checks is None else checks:
         try:
-            check(played)
+            apply(check, played)
+        except PachinkoUsageError:
+            raise
         except Exception as error:
             for note in report(played, check, error):
                 error.add_note(note)

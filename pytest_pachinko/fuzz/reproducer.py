@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from pytest_pachinko.fuzz.checks import called
 from pytest_pachinko.fuzz.checks import CHECKS
 from pytest_pachinko.fuzz.literal import literal
 from pytest_pachinko.fuzz.literal import literal_of_message
@@ -183,9 +184,7 @@ class _Source:
                 options.append(f"checks=[*CHECKS, {name_of(check, imports)}]")
                 imports.add(("pytest_pachinko", "CHECKS"))
             except Unwritable:
-                comments.append(
-                    f"play() needs checks=[*CHECKS, {check.__name__}] for this to fail."
-                )
+                comments.append(f"play() needs checks=[*CHECKS, {called(check)}] for this to fail.")
         application, fixture = "websocket_app", "websocket_app"
         with suppress(Unwritable):
             application, fixture = name_of(app, imports), ""

@@ -8,6 +8,7 @@ import contextvars
 import signal
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import falcon
@@ -22,6 +23,7 @@ from pytest_pachinko import FromApp
 from pytest_pachinko import InvalidFrame
 from pytest_pachinko import Leave
 from pytest_pachinko import Open
+from pytest_pachinko import PachinkoUsageError
 from pytest_pachinko import play
 from pytest_pachinko import Send
 from pytest_pachinko import Stalled
@@ -337,6 +339,16 @@ def test_a_project_adds_checks_of_its_own(chatty):
 
     with pytest.raises(AssertionError, match="somebody was greeted"):
         play(chatty(), "/chat", [Join("ann")], checks=[nobody_greets])
+
+
+@pytest.mark.parametrize("wrap", [lambda check: check, partial])
+def test_an_async_check_is_refused_since_it_would_always_hold(chatty, wrap):
+    async def nobody_greets(played): ...
+
+    with pytest.raises(PachinkoUsageError, match=r"nobody_greets.* is async") as caught:
+        play(chatty(), "/chat", [Join("ann")], checks=[wrap(nobody_greets)])
+
+    assert not getattr(caught.value, "__notes__", None)
 
 
 def test_without_checks_nothing_is_wrong(chatty):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import PurePosixPath
 
 import pytest
@@ -139,12 +140,24 @@ def test_a_check_of_ones_own_is_asked_for():
         run(source, make())
 
 
-def test_a_check_that_cannot_be_imported_is_named():
-    def local(played): ...
+class Limit:
+    def __call__(self, played): ...
 
-    source = reproducer(Stream([Say("a")]), Handshake("/chat"), check=local)
 
-    assert "    # play() needs checks=[*CHECKS, local] for this to fail.\n" in source
+def local():
+    def here(played): ...
+
+    return here
+
+
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [(local(), "here"), (partial(shout, 3), "partial(shout, ...)"), (Limit(), "Limit")],
+)
+def test_a_check_that_cannot_be_imported_is_named(check, name):
+    source = reproducer(Stream([Say("a")]), Handshake("/chat"), check=check)
+
+    assert f"    # play() needs checks=[*CHECKS, {name}] for this to fail.\n" in source
 
 
 def test_an_invalid_frame_can_be_pasted():
