@@ -24,6 +24,7 @@ from falcon_pachinko.templates import fields_of
 from falcon_pachinko.templates import fill
 from pytest_pachinko.application import check_application
 from pytest_pachinko.application import is_factory
+from pytest_pachinko.application import make_application
 from pytest_pachinko.clock.control import advance
 from pytest_pachinko.clock.control import loop_factory
 from pytest_pachinko.coverage import collect
@@ -206,7 +207,7 @@ def run(
             frame_of(step.message)  # said now, not while others wait
     again = partial(run, app, handshake, lifespan=lifespan, timeout=timeout)
     played = Played(stream, handshake, again, lifespan=lifespan)
-    made = app() if _is_factory(app) else app
+    made = _made(app)
     with observing():
         played.app = made
         copy_context().run(_run_in_loop, _Play(played, made, lifespan, timeout), timeout)
@@ -221,6 +222,17 @@ def run(
         )
     played.trace = merged([line.trace for line in played.lines], "play")
     return played
+
+
+def _made(app: Any) -> Any:
+    """Return the application: what is given, or what that makes."""
+    try:
+        factory = _is_factory(app)
+    except TypeError:  # it has no hash, such as a wrapper that is a dataclass
+        factory = _is_factory.__wrapped__(app)
+    if not factory:
+        return app
+    return check_application(make_application(app, "play(app)"), "What play(app) has made")
 
 
 @lru_cache(maxsize=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import falcon
 import pytest
@@ -72,6 +73,35 @@ def test_a_factory_makes_an_application_for_each_play(chatty):
 def test_what_is_no_application_is_refused():
     with pytest.raises(PachinkoUsageError, match="no ASGI application"):
         play(object(), "/chat", [])
+
+
+async def make_later():
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("factory", "text"),
+    [
+        (make_later, "play\\(app\\): an async function cannot make the application here"),
+        (lambda: None, "What play\\(app\\) has made is None, which is no ASGI application"),
+    ],
+)
+def test_what_makes_no_application_is_refused(factory, text):
+    with pytest.raises(PachinkoUsageError, match=text):
+        play(factory, "/chat", [])
+
+
+def test_an_application_may_have_no_hash(chatty):
+    @dataclass
+    class Wrapper:
+        app: object
+
+        async def __call__(self, scope, receive, send):
+            await self.app(scope, receive, send)
+
+    trace = play(Wrapper(chatty()), "/chat", [Say("hi")])
+
+    assert FromApp(Said("hi")) in trace
 
 
 def test_nothing_in_the_context_of_a_play_is_left_for_the_next(chatty):
