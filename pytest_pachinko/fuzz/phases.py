@@ -53,6 +53,7 @@ from pytest_pachinko.strategies.invalid import sweep_invalid
 from pytest_pachinko.strategies.messages import example_messages
 from pytest_pachinko.strategies.messages import simplest_messages
 from pytest_pachinko.strategies.schemas import decoder_for
+from pytest_pachinko.strategies.streams import fields_for
 from pytest_pachinko.strategies.streams import Options
 from pytest_pachinko.strategies.streams import route_streams
 from pytest_pachinko.stream import first_offer
@@ -119,9 +120,8 @@ class Target:
     def peers(self) -> list[Peer]:
         """How the first connection is opened where that is not drawn."""
         tokens = () if self.route.subprotocol is None else (self.route.subprotocol,)
-        params = {name: texts[0] for name, texts in self.route.values.items() if texts}
-        given = {name: _simplest(value) for name, value in self.params.items()}
-        return [Peer(params | given, tokens)]
+        fields = fields_for(self.route, self.params)
+        return [Peer({name: _simplest(values) for name, values in fields.items()}, tokens)]
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -178,12 +178,10 @@ def _hidden(given: Any) -> dict[str, str] | None:
     return dict.fromkeys(dict(given), REDACTED) if given else None
 
 
-def _simplest(value: Any) -> Any:
-    """Return the simplest value of a strategy; anything else as it is."""
-    if not isinstance(value, st.SearchStrategy):
-        return value
+def _simplest(values: st.SearchStrategy[Any]) -> Any:
+    """Return the simplest value of a strategy."""
     settings = hypothesis.settings(database=None, deadline=None)
-    return hypothesis.find(value, lambda _: True, settings=settings)
+    return hypothesis.find(values, lambda _: True, settings=settings)
 
 
 @dataclass(frozen=True)

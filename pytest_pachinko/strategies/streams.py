@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from pytest_pachinko.routes import Route
     from pytest_pachinko.stream import Step
 
-__all__ = ["message_streams", "resource_streams", "route_streams"]
+__all__ = ["fields_for", "message_streams", "resource_streams", "route_streams"]
 
 MAX_SIZE = 20
 """How many steps a stream has at most, if nobody says."""
@@ -219,6 +219,35 @@ def route_streams(
     )
 
 
+def fields_for(route: Route, params: Mapping[str, Any]) -> dict[str, SearchStrategy[Any]]:
+    """Return a strategy for the value of each field of a route's path.
+
+    Args:
+        route: The route.
+        params: Values of fields, or strategies of them, where they are not to be any.
+
+    Raises:
+        PachinkoUsageError: No value of a field is known, or there is no such field.
+    """
+    unknown = [name for name in params if name not in route.values]
+    if unknown:
+        raise PachinkoUsageError(
+            f"The route {route.path!r} has no {', '.join(unknown)}; its fields: "
+            f"{', '.join(route.values) or '(none)'}."
+        )
+    fields = {}
+    for name, known in route.values.items():
+        value = params.get(name, st.sampled_from(known) if known else None)
+        if value is None:
+            raise PachinkoUsageError(
+                f"{route.path}: no value is known that the field {name!r} takes.\n"
+                f'Hint: params={{"{name}": ...}}, a value or a strategy; for --pachinko-fuzz '
+                "return it from the hook pytest_pachinko_connection(route)."
+            )
+        fields[name] = value if isinstance(value, st.SearchStrategy) else st.just(value)
+    return fields
+
+
 @dataclass
 class _Variant:
     """A resource of a route, for connections to it."""
@@ -235,22 +264,7 @@ class _Variant:
                 "Hint: route the class or a functools.partial of it, or say it: "
                 f"{route.resource}.schema = TheResource.schema"
             )
-        unknown = [name for name in params if name not in route.values]
-        if unknown:
-            raise PachinkoUsageError(
-                f"The route {route.path!r} has no {', '.join(unknown)}; its fields: "
-                f"{', '.join(route.values) or '(none)'}."
-            )
-        fields = {}
-        for name, known in route.values.items():
-            value = params.get(name, st.sampled_from(known) if known else None)
-            if value is None:
-                raise PachinkoUsageError(
-                    f"{route.path}: no value is known that the field {name!r} takes.\n"
-                    f'Hint: params={{"{name}": ...}}, a value or a strategy; for --pachinko-fuzz '
-                    "return it from the hook pytest_pachinko_connection(route)."
-                )
-            fields[name] = value if isinstance(value, st.SearchStrategy) else st.just(value)
+        fields = fields_for(route, params)
         return cls(
             route.schema,
             () if route.subprotocol is None else (route.subprotocol,),

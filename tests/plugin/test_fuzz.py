@@ -352,8 +352,9 @@ def test_a_hook_that_says_something_else_is_an_error(fuzzed: pytest.Pytester, va
     assert "s3cr3t" not in result.stdout.str()
 
 
+@pytest.mark.parametrize("phase", ["examples", "streams", "invalid", "mixed"])
 def test_a_field_for_which_no_value_is_known_is_an_error_that_names_it(
-    fuzzed: pytest.Pytester,
+    fuzzed: pytest.Pytester, phase: str
 ) -> None:
     fuzzed.makepyfile(
         twice=REPAIRED
@@ -376,7 +377,7 @@ def pi():
 """
     )
 
-    result = run(fuzzed, "--pachinko-app=twice:pi", "-k", "streams")
+    result = run(fuzzed, "--pachinko-app=twice:pi", "-k", phase)
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
