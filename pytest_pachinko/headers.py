@@ -66,10 +66,18 @@ def encode_headers(headers: HeaderSource | None) -> list[tuple[bytes, bytes]]:
         encoded = [(k.lower().encode("ascii"), v.encode("latin-1")) for k, v in pairs]
     except (AttributeError, TypeError, ValueError) as error:
         raise PachinkoUsageError(
-            f"headers={headers!r} cannot be sent: {error}.\n"
+            f"headers={_without_values(headers)} cannot be sent: {error}.\n"
             'Hint: a mapping or pairs of str: headers={"authorization": "Bearer ..."}'
         ) from error
     for name, value in encoded:
         if b"\n" in name + value or b"\r" in name + value or b"\0" in name + value:
             raise PachinkoUsageError(f"The header {name.decode()!r} contains a line break.")
     return encoded
+
+
+def _without_values(headers: object) -> str:
+    """Return what headers are, without what is in them: it may be secret."""
+    if not isinstance(headers, Mapping):
+        return f"<{type(headers).__name__}>"
+    fields = (f"{name!r}: <{type(value).__name__}>" for name, value in headers.items())
+    return f"{{{', '.join(fields)}}}"

@@ -60,6 +60,21 @@ def test_what_cannot_be_a_header_is_refused(given: Any) -> None:
         encode_headers(given)
 
 
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"authorization": "s3cr3t", "x": 5}, "{'authorization': <str>, 'x': <int>}"),
+        ([("authorization", b"s3cr3t")], "<list>"),
+    ],
+)
+def test_an_error_names_headers_without_their_values(given: Any, text: str) -> None:
+    with pytest.raises(PachinkoUsageError) as caught:
+        encode_headers(given)
+
+    assert f"headers={text} cannot be sent" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
 @pytest.mark.parametrize("given", [{"x": "a\r\nb"}, {"x\n": "a"}, {"x": "a\0"}])
 def test_a_line_break_in_a_header_is_refused(given: Any) -> None:
     with pytest.raises(PachinkoUsageError, match="line break"):
