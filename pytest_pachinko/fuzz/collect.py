@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from contextlib import nullcontext
 from contextlib import suppress
@@ -65,6 +66,7 @@ LOOPS = (
 )
 
 _KEYS = {"cookies", "headers", "params", "query"}
+_DICTS = {"cookies", "params", "query"}  # headers may be pairs
 
 _SAID = pytest.StashKey[dict[str, Any]]()  # what an item has to say in the summary
 
@@ -381,6 +383,12 @@ class FuzzedPhase(pytest.Function):
                         f"{source} gives {', '.join(map(repr, sorted(wrong)))}: it is a dict with "
                         f"some of {', '.join(sorted(_KEYS))}."
                     )
+                for key in _DICTS.intersection(value or ()):
+                    if not isinstance(value[key], Mapping | None):
+                        raise PachinkoUsageError(
+                            f"{source} gives a {type(value[key]).__name__} for {key!r}: it is a "
+                            f"dict, by name.\nHint: {{{key!r}: {{'name': 'value'}}}}"
+                        )
             options[route.subprotocol] = (answer or {}) | (own or {})
         return options
 

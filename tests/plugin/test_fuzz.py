@@ -352,6 +352,28 @@ def test_a_hook_that_says_something_else_is_an_error(fuzzed: pytest.Pytester, va
     assert "s3cr3t" not in result.stdout.str()
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("{'query': 'token=s3cr3t'}", "*gives a str for 'query': it is a dict, by name."),
+        ("{'cookies': 'sid=s3cr3t'}", "*gives a str for 'cookies': it is a dict, by name."),
+        ("{'params': ['s3cr3t']}", "*gives a list for 'params': it is a dict, by name."),
+        ("{'headers': {'x': 's3cr3t', 'y': 5}}", "headers={'x': <str>, 'y': <int>} cannot be*"),
+    ],
+)
+def test_what_a_hook_gives_in_another_form_is_no_failure_of_the_application(
+    fuzzed: pytest.Pytester, value: str, text: str
+) -> None:
+    fuzzed.makeconftest(f"def pytest_pachinko_connection(route): return {value}")
+
+    result = run(fuzzed, "-k", "streams")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([text])
+    assert "s3cr3t" not in result.stdout.str()
+    assert not (fuzzed.path / "tests").exists()
+
+
 @pytest.mark.parametrize("phase", ["examples", "streams", "invalid", "mixed"])
 def test_a_field_for_which_no_value_is_known_is_an_error_that_names_it(
     fuzzed: pytest.Pytester, phase: str
