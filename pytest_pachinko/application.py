@@ -53,12 +53,14 @@ def load_application(name: str, root: Path) -> Any:
     return check_application(value, name)
 
 
-def load_value(name: str, root: Path) -> Any:
+def load_value(name: str, root: Path, setting: str = "", hint: str = _WHERE) -> Any:
     """Import what the configuration names, as it is.
 
     Args:
         name: ``module:attribute``; the attribute may have dots.
         root: The folder of the project, which modules are looked for in too.
+        setting: What of the configuration names it, if that is not ``pachinko_app``.
+        hint: What to write there.
 
     Raises:
         PachinkoUsageError: There is no such thing; the message says what to write.
@@ -67,16 +69,16 @@ def load_value(name: str, root: Path) -> Any:
         raise PachinkoUsageError(f"No application to connect to.\n{_WHERE}")
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
-        raise PachinkoUsageError(f"{name!r} is not of the form module:attribute.\n{_WHERE}")
-    value = _import(module_name, name, root)
+        raise PachinkoUsageError(f"{name!r} is not of the form module:attribute.\n{hint}")
+    setting = setting or f"pachinko_app = {name!r}"
+    value = _import(module_name, root, setting, hint)
     for part in attribute.split("."):
         try:
             value = getattr(value, part)
         except AttributeError:
             names = ", ".join(n for n in dir(value) if not n.startswith("_"))
             raise PachinkoUsageError(
-                f"pachinko_app = {name!r}: {module_name} has no attribute {attribute!r}.\n"
-                f"It has: {names}\n{_WHERE}"
+                f"{setting}: {module_name} has no attribute {attribute!r}.\nIt has: {names}\n{hint}"
             ) from None
     return value
 
@@ -102,7 +104,7 @@ def check_application(app: Any, name: str) -> Any:
     return app
 
 
-def _import(module_name: str, name: str, root: Path) -> Any:
+def _import(module_name: str, root: Path, setting: str, hint: str) -> Any:
     try:
         return import_module(module_name)
     except ModuleNotFoundError as error:
@@ -112,10 +114,9 @@ def _import(module_name: str, name: str, root: Path) -> Any:
     if str(root) not in sys.path:
         # `pytest` does not look for modules in the project's folder, `python -m pytest` does.
         sys.path.insert(0, str(root))
-        return _import(module_name, name, root)
+        return _import(module_name, root, setting, hint)
     raise PachinkoUsageError(
-        f"pachinko_app = {name!r}: there is no module {module_name!r} in {root} or on sys.path.\n"
-        f"{_WHERE}"
+        f"{setting}: there is no module {module_name!r} in {root} or on sys.path.\n{hint}"
     )
 
 

@@ -68,6 +68,8 @@ LOOPS = (
 _KEYS = {"cookies", "headers", "params", "query"}
 _DICTS = {"cookies", "params", "query"}  # headers may be pairs
 
+_LINE = "Hint: /ws = chat.messages:Incoming -> chat.messages:Outgoing"
+
 _SAID = pytest.StashKey[dict[str, Any]]()  # what an item has to say in the summary
 
 
@@ -218,16 +220,14 @@ def _declared(line: str, root: Path) -> Route:
     """
     path, equals, types = (part.strip() for part in line.partition("="))
     schema, _, emits = (part.strip() for part in types.partition("->"))
-    if not equals or not path.startswith("/"):
-        raise PachinkoUsageError(
-            f"{line!r} is not a valid line of pachinko_routes.\n"
-            "Hint: /ws = chat.messages:Incoming -> chat.messages:Outgoing"
-        )
+    if not equals or not schema or not path.startswith("/"):
+        raise PachinkoUsageError(f"{line!r} is not a valid line of pachinko_routes.\n{_LINE}")
+    setting = f"pachinko_routes = {line!r}"
     return Route(
         path,
         None,
-        load_value(schema, root),
-        load_value(emits, root) if emits else None,
+        load_value(schema, root, setting, _LINE),
+        load_value(emits, root, setting, _LINE) if emits else None,
         DECLARED,
         dict.fromkeys(fields_of(path), ()),
     )

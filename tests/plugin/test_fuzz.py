@@ -510,7 +510,10 @@ def test_a_route_without_a_schema_of_what_it_sends_is_enough(project: pytest.Pyt
     [
         ("ws = raw:Ping", "*is not a valid line of pachinko_routes.*"),
         ("/ws", "*is not a valid line of pachinko_routes.*"),
-        ("/ws = raw:Nothing", "*raw has no attribute 'Nothing'*"),
+        ("/ws = -> raw:Ping", "*is not a valid line of pachinko_routes.*"),
+        ("/ws = raw:Nope", "pachinko_routes = '/ws = raw:Nope': raw has no attribute 'Nope'."),
+        ("/ws = no:Ping", "pachinko_routes = '/ws = no:Ping': there is no module 'no' in *"),
+        ("/ws = raw", "'raw' is not of the form module:attribute."),
     ],
 )
 def test_a_route_that_cannot_be_read_is_an_error(
@@ -522,7 +525,8 @@ def test_a_route_that_cannot_be_read_is_an_error(
     result = run(project)
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([problem])
+    result.stdout.fnmatch_lines([problem, "Hint: /ws = chat.messages:Incoming*"])
+    result.stdout.no_fnmatch_line("*pachinko_app*")
 
 
 def test_a_schema_without_tags_is_an_error_that_names_the_struct(project: pytest.Pytester) -> None:
