@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from contextlib import nullcontext
 from contextlib import suppress
+from dataclasses import replace
 from types import ModuleType
 from types import SimpleNamespace
 from typing import Any
@@ -115,9 +116,8 @@ class _Fuzzing:
         name = option(self.config, "pachinko_app")
         root = self.config.rootpath
         self.declared = load_application(name, root)
-        self.routes = routes_of(self.declared) + [
-            _declared(line, root) for line in self.config.getini("pachinko_routes")
-        ]
+        given = [_declared(line, root) for line in self.config.getini("pachinko_routes")]
+        self.routes = _together(routes_of(self.declared), given)
         if not self.routes:
             raise PachinkoUsageError(
                 f"{name} has no WebSocketRouter installed, so what its clients may send is not "
@@ -231,6 +231,31 @@ def _declared(line: str, root: Path) -> Route:
         DECLARED,
         dict.fromkeys(fields_of(path), ()),
     )
+
+
+def _together(found: list[Route], given: list[Route]) -> list[Route]:
+    """Return the routes of the application, and those that the configuration describes.
+
+    What it says of a route of which the application knows no schema is put in there.
+
+    Raises:
+        PachinkoUsageError: It describes a route of which the schema is known.
+    """
+    routes = {(route.path, route.subprotocol): route for route in found}
+    for route in given:
+        key = route.path, route.subprotocol
+        known = routes.get(key)
+        if known is None:
+            routes[key] = route
+        elif known.schema is None:
+            routes[key] = replace(route, values=known.values)
+        else:
+            who = "another line" if known.resource == DECLARED else known.resource
+            raise PachinkoUsageError(
+                f"A line of pachinko_routes is for {route.path!r}, and {who} says already what "
+                "clients may send there.\nHint: leave the line out."
+            )
+    return list(routes.values())
 
 
 def _place(config: pytest.Config) -> Path | None:

@@ -529,6 +529,25 @@ def test_a_route_that_cannot_be_read_is_an_error(
     result.stdout.no_fnmatch_line("*pachinko_app*")
 
 
+@pytest.mark.parametrize(
+    ("app", "routes", "who"),
+    [
+        ("raw:app", ["/ws = raw:Ping", "/ws = raw:Pong"], "another line"),
+        ("twice:create_app", ["/ = raw:Ping"], "Once"),
+    ],
+)
+def test_two_descriptions_of_one_route_are_an_error(
+    fuzzed: pytest.Pytester, app: str, routes: list[str], who: str
+) -> None:
+    fuzzed.makepyfile(raw=RAW.replace("REPLY", '"pong"'))
+    fuzzed.makeini(INI.format(app=app) + "\n    ".join(["pachinko_routes =", *routes]))
+
+    result = run(fuzzed)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"A line of pachinko_routes is for '/*', and {who} says already*"])
+
+
 def test_a_schema_without_tags_is_an_error_that_names_the_struct(project: pytest.Pytester) -> None:
     project.makepyfile(
         raw=RAW.replace("REPLY", '"pong"').replace(
@@ -574,19 +593,28 @@ def broken():
     )
 
 
-def test_a_factory_of_unknown_resources_is_skipped_with_a_reason(fuzzed: pytest.Pytester) -> None:
-    fuzzed.makepyfile(
-        twice=REPAIRED
-        + """
+UNKNOWN = """
 
 def make():
     return Once()
 
 
 def unknown():
-    return create_app("/", make)
+    return create_app("/{number:int}", make)
 """
+
+
+def test_the_schema_of_an_unknown_resource_may_be_said(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED + UNKNOWN)
+    fuzzed.makeini(
+        INI.format(app="twice:unknown") + "pachinko_routes = /{number:int} = twice:Say\n"
     )
+
+    run(fuzzed, "-k", "examples or boundaries").assert_outcomes(passed=2)
+
+
+def test_a_factory_of_unknown_resources_is_skipped_with_a_reason(fuzzed: pytest.Pytester) -> None:
+    fuzzed.makepyfile(twice=REPAIRED + UNKNOWN)
 
     result = run(fuzzed, "--pachinko-app=twice:unknown", "-rs")
 
