@@ -19,6 +19,7 @@ from falcon_pachinko.subprotocols import tokens_of
 from falcon_pachinko.subprotocols import unwrap
 from falcon_pachinko.templates import converters_of
 from falcon_pachinko.templates import fill
+from pytest_pachinko.errors import PachinkoUsageError
 from pytest_pachinko.resources import makes_of
 from pytest_pachinko.resources import nodes_of
 from pytest_pachinko.surface import falcon_app
@@ -159,6 +160,9 @@ def _values(template: str, leads: Callable[[str], bool]) -> dict[str, tuple[str,
     """Return texts for the fields of a template with which a path leads to its resource.
 
     None for a field means that nobody but the project itself knows one.
+
+    Raises:
+        PachinkoUsageError: A converter raises an exception.
     """
     kinds = converters_of(template)
     everything = tuple(dict.fromkeys(text for texts in _CANDIDATES.values() for text in texts))
@@ -166,9 +170,19 @@ def _values(template: str, leads: Callable[[str], bool]) -> dict[str, tuple[str,
 
     def works(params: dict[str, str]) -> bool:
         try:
-            return leads(unquote(fill(template, params)))
+            path = unquote(fill(template, params))
         except RouteError:
             return False
+        try:
+            return leads(path)
+        except Exception as error:
+            raise PachinkoUsageError(
+                f"{template}: a converter has raised {type(error).__name__}: {error}, for the path "
+                f"{path!r}. The converters of the route: "
+                f"{', '.join(filter(None, kinds.values())) or '(none)'}.\n"
+                "Hint: convert() returns None for a text that it does not take; what it raises is "
+                "an error of the server."
+            ) from error
 
     combinations = (dict(zip(choices, texts, strict=True)) for texts in product(*choices.values()))
     first = next(filter(works, islice(combinations, _TRIES)), None)

@@ -300,6 +300,26 @@ def test_a_field_for_which_no_value_is_known_is_an_error_that_names_it():
     }
 
 
+def test_a_converter_that_raises_is_an_error_that_names_the_route():
+    class Careless(falcon.routing.BaseConverter):
+        def convert(self, value: str) -> float:
+            return {"pi": 3.14}[value]
+
+    router = WebSocketRouter()
+    router.add_route("/{number:careless}", Guest)
+    app = falcon.asgi.App()
+    app.router_options.converters["careless"] = Careless
+    install(app, router)
+
+    with pytest.raises(PachinkoUsageError) as caught:
+        resource_streams(app)
+
+    assert str(caught.value).startswith(
+        "/{number:careless}: a converter has raised KeyError: '0', for the path '/0'. The "
+        "converters of the route: careless.\nHint: convert() returns None"
+    )
+
+
 def test_a_value_for_a_field_that_is_not_there_is_an_error(router):
     with pytest.raises(PachinkoUsageError, match="has no rom; its fields: room, day"):
         resource_streams(router, params={"rom": "tea"})
