@@ -84,6 +84,22 @@ class Failure:
     path: Path | None = field(default=None, compare=False)
 
 
+class _Peer(msgspec.Struct):
+    params: dict[str, Any]
+    subprotocols: tuple[str, ...]
+
+
+class _Head(msgspec.Struct):
+    """The first line of a file."""
+
+    route: str
+    subprotocol: str | None
+    phase: str
+    error: str
+    peers: list[_Peer]
+    steps: int | None = None  # which says whether the file is whole
+
+
 def dump(failure: Failure) -> str:
     """Return a failure as JSON Lines."""
     head = {
@@ -93,6 +109,7 @@ def dump(failure: Failure) -> str:
         "subprotocol": failure.subprotocol,
         "phase": failure.phase,
         "error": failure.error,
+        "steps": len(failure.stream),
         "peers": [
             {
                 "params": plain_params(peer),
@@ -130,20 +147,22 @@ def load(text: str, name: str, path: Path | None = None) -> Failure:
         place = f"{name}:{number}"
         try:
             steps.append(_step(_line(line, place)))
-        except (KeyError, TypeError, ValueError) as error:
+        except KeyError as error:
+            raise PachinkoUsageError(f"{place} is no step: it has no {error}") from error
+        except (TypeError, ValueError) as error:
             raise PachinkoUsageError(f"{place} is no step: {error}") from error
     try:
-        peers = [Peer(dict(peer["params"]), tuple(peer["subprotocols"])) for peer in head["peers"]]
-        return Failure(
-            head["route"],
-            head["subprotocol"],
-            head["phase"],
-            head["error"],
-            Stream(steps, peers),
-            path,
+        about = msgspec.convert(head, _Head)
+        peers = [Peer(peer.params, peer.subprotocols) for peer in about.peers]
+        stream = Stream(steps, peers)
+    except (TypeError, ValueError) as error:
+        raise PachinkoUsageError(f"{name}:1 does not describe a failure: {error}") from error
+    if about.steps not in (None, len(steps)):
+        raise PachinkoUsageError(
+            f"{name} has {len(steps)} steps, and its first line says {about.steps}.\n"
+            'Hint: if none is lost, correct "steps" there, or leave it out.'
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise PachinkoUsageError(f"{name}:1 lacks something: {error}") from error
+    return Failure(about.route, about.subprotocol, about.phase, about.error, stream, path)
 
 
 def save(directory: Path, failure: Failure) -> Path:

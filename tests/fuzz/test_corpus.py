@@ -26,7 +26,7 @@ from pytest_pachinko.fuzz.corpus import save
 from tests.fuzz.chatty import Say
 
 TEXT = """\
-{"format":"pachinko-failure","version":1,"route":"/rooms/{room}","subprotocol":"v1","phase":"mixed","error":"KeyError: 0","peers":[{"params":{"room":"tea"},"subprotocols":["v1"]}]}
+{"format":"pachinko-failure","version":1,"route":"/rooms/{room}","subprotocol":"v1","phase":"mixed","error":"KeyError: 0","steps":8,"peers":[{"params":{"room":"tea"},"subprotocols":["v1"]}]}
 {"on":1,"send":{"type":"say","text":"hi"},"turns":0}
 {"on":1,"text":"{ }"}
 {"on":2,"base64":"/w=="}
@@ -114,10 +114,16 @@ def test_without_a_directory_there_are_no_failures(tmp_path):
         ("", "x.jsonl:1 is no JSON object"),
         ("[]", "x.jsonl:1 is no JSON object"),
         ("{}", "x.jsonl is no file of a failure(?s:.*)Hint: delete it"),
-        ('{"format":"pachinko-failure","version":1}', "x.jsonl:1 lacks something: 'peers'"),
+        ('{"format":"pachinko-failure","version":1}', "x.jsonl:1 does not describe a failure: .*"),
+        (TEXT.replace('"/rooms/{room}"', "[]"), r"x.jsonl:1 does not .* - at `\$.route`"),
+        (TEXT.replace('["v1"]', "[1]"), r"x.jsonl:1 does not .* - at `\$.peers\[0\].subproto"),
+        (
+            TEXT.partition("\n")[0],
+            'x.jsonl has 0 steps, and its first line says 8.\nHint: .*"steps"',
+        ),
         (TEXT + "{", "x.jsonl:10 is no JSON object"),
         (TEXT + '{"on":1}', "x.jsonl:10 is no step: it has none of the keys"),
-        (TEXT + '{"send":1}', "x.jsonl:10 is no step: 'on'"),
+        (TEXT + '{"send":1}', "x.jsonl:10 is no step: it has no 'on'"),
         (TEXT + '{"on":1,"base64":"?"}', "x.jsonl:10 is no step"),
         (TEXT + '{"on":1,"text":"","invalid":{}}', "x.jsonl:10 is no step"),
         (TEXT + '{"on":1,"send":5}', "x.jsonl:10 is no step: what it sends is neither"),
@@ -125,12 +131,18 @@ def test_without_a_directory_there_are_no_failures(tmp_path):
         (TEXT + '{"on":true,"open":true}', "x.jsonl:10 is no step: 'on' is a number"),
         (TEXT + '{"on":1,"leave":99999}', "x.jsonl:10 is no step: 'leave' is a number"),
         (TEXT + '{"on":1,"text":"","turns":"x"}', "x.jsonl:10 is no step: 'turns' is"),
-        (TEXT.replace('{"room":"tea"}', '"abc"'), "x.jsonl:1 lacks something"),
+        (TEXT.replace('{"room":"tea"}', '"abc"'), "x.jsonl:1 does not .*Expected `object`"),
     ],
 )
 def test_what_is_no_failure_is_an_error_that_names_the_line(text, problem):
     with pytest.raises(PachinkoUsageError, match=problem):
         load(text, "x.jsonl")
+
+
+def test_a_file_need_not_say_how_many_steps_it_has():
+    text = TEXT.replace('"steps":8,', "")
+
+    assert load(text, "x.jsonl") == load(TEXT, "x.jsonl")
 
 
 def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path):
