@@ -44,8 +44,10 @@ def schema_of(schema: Any) -> Any:
     """Return a union as it is, and that of a resource for the resource.
 
     Raises:
-        PachinkoUsageError: It is a class that is neither.
+        PachinkoUsageError: It is a class that is neither, or no type at all.
     """
+    if isinstance(schema, list | tuple | set | dict | msgspec.Struct) and schema != ():
+        raise _no_messages(schema, f"it is a {type(schema).__name__}, and no type")
     if not isinstance(schema, type) or issubclass(schema, msgspec.Struct):
         return schema
     try:

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from msgspec import Meta
 from msgspec import Struct
 
+from pytest_pachinko import PachinkoUsageError
+from pytest_pachinko.strategies.boundaries import boundary_messages
+from pytest_pachinko.strategies.invalid import invalid_frames
 from pytest_pachinko.strategies.messages import example_messages
 from pytest_pachinko.strategies.messages import message_variants
 from pytest_pachinko.strategies.messages import messages
 from pytest_pachinko.strategies.messages import simplest_messages
 from pytest_pachinko.strategies.messages import tagged_messages
 from pytest_pachinko.strategies.messages import wire_messages
+from pytest_pachinko.strategies.streams import message_streams
 from pytest_pachinko.strategies.types import decoder_for
 from pytest_pachinko.strategies.types import encode
 from pytest_pachinko.strategies.types import register_type
@@ -121,6 +125,17 @@ def test_a_resource_stands_for_its_schema() -> None:
         schema = Cat | Dog
 
     assert tagged_messages(Resource) is tagged_messages(Cat | Dog)
+
+
+@pytest.mark.parametrize("schema", [[Cat, Dog], (Cat, Dog), {Cat}, {"cat": Cat}, Cat(1)])
+@pytest.mark.parametrize(
+    "make", [tagged_messages, wire_messages, invalid_frames, boundary_messages, message_streams]
+)
+def test_what_is_no_type_is_refused(make, schema) -> None:
+    kind = type(schema).__name__
+
+    with pytest.raises(PachinkoUsageError, match=rf": it is a {kind}, and no type\.\nHint: .*\|"):
+        make(schema)
 
 
 def test_the_simplest_messages_come_as_declared() -> None:
