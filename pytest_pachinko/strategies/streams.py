@@ -23,6 +23,8 @@ import hypothesis.strategies as st
 import msgspec
 from msgspec import inspect
 
+from pytest_pachinko.application import is_factory
+from pytest_pachinko.application import make_application
 from pytest_pachinko.bounds import first_allowed
 from pytest_pachinko.bounds import last_allowed
 from pytest_pachinko.errors import PachinkoUsageError
@@ -158,7 +160,7 @@ def resource_streams(
     the path as it is here, with its fields.
 
     Args:
-        app: A Falcon app, or a ``WebSocketRouter``.
+        app: A Falcon app, a function without arguments that makes one, or a ``WebSocketRouter``.
         path: The template of the route; not needed if there is only one.
         subprotocol: The subprotocol of the first connection; any of the route's if not given.
         params: Values of fields, or strategies of them, where they are not to be any.
@@ -180,7 +182,8 @@ def resource_streams(
             play(app, "/chat/rooms/{room}", stream)
     """
     options = Options(min_size, max_size, connections, invalid, disconnects, waits, wire)
-    routes = routes_of(app)
+    made = make_application(app, "resource_streams(app)") if is_factory(app) else app
+    routes = routes_of(made)
     paths = list(dict.fromkeys(route.path for route in routes))
     if path is None and len(paths) == 1:
         path = paths[0]

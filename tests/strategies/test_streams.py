@@ -24,6 +24,7 @@ from pytest_pachinko import Leave
 from pytest_pachinko import Open
 from pytest_pachinko import PachinkoUsageError
 from pytest_pachinko import Peer
+from pytest_pachinko import play
 from pytest_pachinko import Send
 from pytest_pachinko import Stream
 from pytest_pachinko import Wait
@@ -298,6 +299,19 @@ def test_a_field_for_which_no_value_is_known_is_an_error_that_names_it():
     assert drawn(resource_streams(app, params={"number": "pi"}), 5)[0].peers[0].params == {
         "number": "pi"
     }
+
+
+def test_a_function_may_make_the_application():
+    def create_app() -> Any:
+        router = WebSocketRouter()
+        router.add_route("/", Guest)
+        app = falcon.asgi.App()
+        install(app, router)
+        return app
+
+    stream = drawn(resource_streams(create_app, "/", min_size=1), 5)[0]
+
+    assert play(create_app, "/", stream, checks=[])
 
 
 def test_a_converter_that_raises_is_an_error_that_names_the_route():
