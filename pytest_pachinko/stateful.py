@@ -118,7 +118,7 @@ class WebSocketStateMachine(stateful.RuleBasedStateMachine):
         for info in variants(cls.schema):
             name = f"send_{info.tag}"
             if name not in vars(cls):
-                setattr(cls, name, _sending(info, name, cls.connections))
+                setattr(cls, name, _sending(info, name))
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +200,11 @@ class WebSocketStateMachine(stateful.RuleBasedStateMachine):
             super().teardown()
 
 
-def _sending(info: Any, name: str, connections: int) -> Any:
+# A subclass may say another number than the class that has the rules.
+_NUMBERS = st.runner().flatmap(lambda machine: st.integers(1, machine.connections))
+
+
+def _sending(info: Any, name: str) -> Any:
     """Return a rule that sends messages of one type."""
 
     async def send(self: Any, message: Any, on: int) -> None:
@@ -209,4 +213,4 @@ def _sending(info: Any, name: str, connections: int) -> Any:
 
     send.__name__ = send.__qualname__ = name
     messages = tagged_messages(annotation_of(info))
-    return rule(message=messages, on=st.integers(1, connections))(send)
+    return rule(message=messages, on=_NUMBERS)(send)

@@ -85,6 +85,26 @@ def test_a_schema_gives_a_rule_for_each_of_its_tags():
     assert sent == {Join, Say}
 
 
+def test_a_subclass_may_use_more_sessions():
+    used = set()
+
+    class Machine(WebSocketStateMachine):
+        app = staticmethod(make)
+        path = "/chat"
+        schema = Say
+
+    class Crowd(Machine):
+        connections = 3
+
+        @invariant()
+        def who_is_there(self):
+            used.update(self._open)
+
+    run(Crowd)
+
+    assert used == {1, 2, 3}
+
+
 def test_a_rule_of_ones_own_stands_for_that_of_the_schema():
     said = []
 
