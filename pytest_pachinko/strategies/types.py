@@ -178,6 +178,8 @@ class Walk:
             return self._with_examples(info, place)
         found = custom(class_of(info))
         if found is None and isinstance(info, inspect.CustomType):
+            if info.cls is object:
+                return self._scalar(inspect.AnyType(), place)
             found = resolve(info.cls, place.path)
         if found is not None:
             return found.strategy.map(to_wire) if self._wire else found.strategy

@@ -316,6 +316,7 @@ FIELDS = {
     "dict int or float": dict[int | float | None, int],
     "Mapping": Mapping[str, Point],
     "Any": Any,
+    "object": object,
     "Raw": Raw,
     "NewType": UserId,
     "Final": Final[int],
