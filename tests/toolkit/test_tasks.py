@@ -274,15 +274,15 @@ async def test_a_task_that_is_abandoned_does_not_run_again(*, is_polling: bool) 
 
 
 async def test_what_others_wait_for_is_left_to_them_when_a_task_is_abandoned() -> None:
-    event = asyncio.Event()
-    shared = asyncio.ensure_future(event.wait())
-    stubborn = Stubborn(lambda: asyncio.wait([shared]))
+    shared = asyncio.get_running_loop().create_future()
+    other = asyncio.create_task(asyncio.wait_for(shared, None))
+    stubborn = Stubborn(lambda: shared)
     await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(shared.set_result, "done")
 
     abandon(stubborn.task)
-    event.set()
 
-    assert await shared
+    assert await other == "done"
 
 
 async def test_a_task_that_has_ended_is_not_abandoned() -> None:
