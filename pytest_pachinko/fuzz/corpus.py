@@ -155,7 +155,7 @@ def load(text: str, name: str, path: Path | None = None) -> Failure:
         about = msgspec.convert(head, _Head)
         peers = [Peer(peer.params, peer.subprotocols) for peer in about.peers]
         stream = Stream(steps, peers)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, msgspec.ValidationError) as error:
         raise PachinkoUsageError(f"{name}:1 does not describe a failure: {error}") from error
     if about.steps not in (None, len(steps)):
         raise PachinkoUsageError(
