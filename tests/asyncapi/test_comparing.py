@@ -355,10 +355,15 @@ def test_a_reply_that_is_called_otherwise_is_known_by_its_tag():
     ]
 
 
-def test_messages_of_one_tag_are_known_by_their_names_alone():
+@pytest.mark.parametrize(
+    "payload",
+    [kind("said"), {"schemaFormat": "application/x-protobuf", "schema": kind("say")}],
+    ids=["the tag of another one", "a foreign format"],
+)
+def test_a_message_without_a_tag_of_its_own_is_known_by_its_name_alone(payload):
     old, new = tagged(say="say", said="said"), tagged(say="Say", said="Said")
     for document in (old, new):
-        document["channels"]["chat"]["messages"]["say"]["payload"] = kind("said")
+        document["channels"]["chat"]["messages"]["say"]["payload"] = payload
 
     assert "breaking: /rooms/{room} receive say: the message is gone" in [
         str(each) for each in compare(old, new)
@@ -374,17 +379,6 @@ def test_a_schema_that_says_its_usual_format_is_the_same(form):
     say["payload"] = {"schemaFormat": form, "schema": say["payload"]}
 
     assert [each.kind for each in compare(old, new)] == ["documentation"]
-
-
-def test_a_message_of_a_foreign_format_is_known_by_its_name_alone():
-    old, new = tagged(say="say", said="said"), tagged(say="Say", said="said")
-    for document in (old, new):
-        say = document["channels"]["chat"]["messages"]["say"]
-        say["payload"] = {"schemaFormat": "application/x-protobuf", "schema": say["payload"]}
-
-    assert "breaking: /rooms/{room} receive say: the message is gone" in [
-        str(each) for each in compare(old, new)
-    ]
 
 
 def test_names_of_headers_are_the_same_in_any_case():
