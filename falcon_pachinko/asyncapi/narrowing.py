@@ -361,7 +361,14 @@ class _Comparison:
         if "oneOf" not in schema:
             return True
         wholes = [self.whole(choice, side) for choice in _choices(schema)]
-        found = [(type_set(whole), _tags(whole), enumerated(whole)) for whole in wholes]
+        found = [
+            (
+                type_set(whole),
+                {place: canonical(value) for place, value in _tags(whole).items()},
+                enumerated(whole),
+            )
+            for whole in wholes
+        ]
         if any(
             # One tag for all of them, as there usually is: no need to look at each pair.
             len({tags[place] for _, tags, _ in found}) == len(found)
@@ -594,8 +601,8 @@ def _label(schema: Schema) -> str:
     return f"{kind} {schema['title']}" if isinstance(schema.get("title"), str) else kind
 
 
-def _tags(schema: Schema, *, is_certain: bool = True) -> dict[tuple[str, str], str]:
-    """Return the parts of a value that can have one value only, by its type and their names.
+def _tags(schema: Schema, *, is_certain: bool = True) -> dict[tuple[str, str], Any]:
+    """Return the only value of each part that can have one only, by its type and the part's name.
 
     Args:
         schema: The schema of the value.
@@ -611,7 +618,7 @@ def _tags(schema: Schema, *, is_certain: bool = True) -> dict[tuple[str, str], s
     for number, part in enumerate(items[:least] if isinstance(items, list) else ()):
         found["array", f"[{number}]"] = part
     return {
-        place: str(values[0])
+        place: values[0]
         for place, part in found.items()
         if isinstance(part, dict) and (values := listed(part)) is not None and len(values) == 1
     }

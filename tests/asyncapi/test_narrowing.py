@@ -121,6 +121,8 @@ def test_a_change_is_narrower_one_way_and_wider_the_other(wide, narrow, place):
         ({"oneOf": [A]}, {"oneOf": [A, {**B, "type": ["object", "string"]}]}, [("wider", "")] * 2),
         ({"oneOf": [A, STRING]}, {"oneOf": [A, {**B, "type": ["object", "string"]}, STRING]}, [("wider", ""), ("wider", ""), ("other", "")]),
         ({"oneOf": [row("a")]}, {"oneOf": [row("a"), row("b")]}, [("wider", "")]),
+        ({"oneOf": [row(1)]}, {"oneOf": [row(1), row(1.0)]}, [("wider", ""), ("other", "")]),
+        ({"oneOf": [row(1)]}, {"oneOf": [row(1), row("1")]}, [("wider", "")]),
         ({"oneOf": [row("a")]}, {"oneOf": [row("a"), {**row("b"), "minItems": 0}]}, [("wider", ""), ("other", "")]),
         ({"oneOf": [{"const": 1}]}, {"oneOf": [{"const": 1}, {"const": 2}]}, [("wider", "")]),
         ({"title": "a", "x-b": 1}, {"title": "c", "x-b": 2}, [("text", "")] * 2),
